@@ -1,0 +1,63 @@
+"""Checks of public arguments: one-line errors that name function, argument, value, legal set and way out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Real = float | int | Fraction | np.floating[Any]
+SMALLEST_SCALE = Fraction(1, 1 << 126)
+
+
+def integer(function: str, name: str, value: object, low: int, high: int) -> int:
+    """`value` as an int inside low..high; bool and floats are refused, never converted."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{function}: {name}={value!r} is not an integer; pass {low}..{high}")
+    if not low <= int(value) <= high:
+        raise ValueError(f"{function}: {name}={value} is outside {low}..{high}")
+    return int(value)
+
+
+def integer_array(function: str, name: str, value: Any) -> NDArray[Any]:
+    """`value` as an array of an integer dtype; float, bool and object are refused, never converted."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{function}: {name} has dtype {array.dtype}; pass an integer dtype, int8..int64")
+    return array
+
+
+def in_range(function: str, name: str, array: NDArray[Any], low: int, high: int, way_out: str = "") -> None:
+    """Every element inside low..high; the error names the first offender and its place."""
+    if array.size == 0 or (low <= int(array.min()) and int(array.max()) <= high):
+        return
+    outside = (array < low) | (array > high)
+    at = np.unravel_index(int(np.argmax(outside)), array.shape)
+    place = f"[{', '.join(str(int(i)) for i in at)}]" if array.ndim else ""
+    raise ValueError(f"{function}: {name}{place}={array[at]} is outside {low}..{high}{way_out}")
+
+
+def real(function: str, name: str, value: object) -> Fraction:
+    """A positive scale as the exact rational it is: int, float, numpy float or Fraction."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Fraction | np.floating | np.integer):
+        raise TypeError(f"{function}: {name}={value!r} is not a number; pass a float, int or Fraction")
+    if isinstance(value, float | np.floating) and not np.isfinite(value):
+        raise ValueError(f"{function}: {name}={value} is not finite; pass a scale > 0")
+    exact = value if isinstance(value, Fraction) else Fraction(value.item() if isinstance(value, np.generic) else value)
+    if exact <= 0:
+        raise ValueError(f"{function}: {name}={value} is not positive; pass a scale > 0")
+    if exact < SMALLEST_SCALE:
+        raise ValueError(
+            f"{function}: {name}={value} is below 2**-126 (subnormal in float32); runtimes may flush it to zero"
+        )
+    if exact >= 1 << 128:
+        raise ValueError(f"{function}: {name}={value} is outside 2**-126..2**128, the float32 range")
+    return exact
+
+
+def dtype_of(bits: int, signed: bool) -> np.dtype[Any]:
+    """The smallest NumPy integer dtype that holds the format."""
+    width = next(w for w in (8, 16, 32, 64) if bits <= w)
+    return np.dtype(f"{'int' if signed else 'uint'}{width}")

@@ -1,0 +1,219 @@
+"""The three kernels of requantization, one accumulator at a time: integer, float and exact arithmetic.
+
+Integer rules are one pipeline with the rule's numbers in it, float rules another, exact rules are a
+search in their thresholds. Twins of `refq.spec.requantize`. Each comes with `turn`, which counts wraps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from refq.formats import Rounding
+from refq.plans import ExactPlan, FloatPlan, IntegerPlan, Plan
+from refq.rounding import add_and_shift, round_real
+from refq.rules import Arithmetic
+
+TIES_EVEN = int(Rounding.TIES_EVEN)
+
+
+@njit
+def _move(x, p):
+    """Left shift in int32, or a rounding right shift, then saturation. |x| < 2**48, left <= 31."""
+    x = x << p.left
+    if p.wrap_in != 0:
+        x = (x << p.wrap_in) >> p.wrap_in
+    x = add_and_shift(x, p.pre, p.pre_add, p.pre_negative, p.pre_odd, 0)
+    return min(max(x, p.pre_low), p.pre_high)
+
+
+@njit
+def integer_value(x, p):
+    """The rounded value before it is narrowed. |x * multiplier + addend| < 2**62 - 2**31."""
+    if p.move != 0:
+        x = _move(x, p)
+    value = x * p.multiplier + p.addend
+    if p.high != 0:
+        value = add_and_shift(value, p.high, p.high_add, p.high_negative, p.high_odd, 0)
+    if p.wrap_mid != 0:
+        value = (value << p.wrap_mid) >> p.wrap_mid
+    if p.low != 0:
+        value = add_and_shift(value, p.low, p.low_add, p.low_negative, p.low_odd, p.before)
+    return value
+
+
+@njit
+def integer_code(x, p):
+    """Twin of spec.requantize.requantize for integer arithmetic."""
+    value = integer_value(x, p) + p.inside
+    if p.wrap_out != 0:
+        value = (value << p.wrap_out) >> p.wrap_out
+    return min(max(value + p.after, p.qmin), p.qmax)
+
+
+@njit
+def integer_plain(x, p):
+    """integer_code where nothing moves or wraps and the first rounding only adds: see `_is_plain`."""
+    value = x * p.multiplier + p.addend
+    value = (value + p.high_add) >> p.high
+    value = add_and_shift(value, p.low, p.low_add, p.low_negative, p.low_odd, p.before)
+    return min(max(value + p.inside + p.after, p.qmin), p.qmax)
+
+
+@njit
+def integer_turn(x, p):
+    """How many times the result has wrapped: monotone in x between two wraps of the input."""
+    if p.wrap_out == 0:
+        return 0
+    return (integer_value(x, p) + p.inside + 2147483648) >> 32
+
+
+@njit
+def float_value(x, p):
+    """The rounded value, a float64 that is an integer. A float32 operation is rounded to float32 at once."""
+    if p.single != 0.0:
+        narrow = np.float32(x)
+        scale = np.float32(p.scale)
+        product = np.float64(narrow / scale) if p.divide != 0.0 else np.float64(narrow * scale)
+        if p.before != 0.0:
+            product = np.float64(np.float32(product) + np.float32(p.before))
+    else:
+        product = np.float64(x) / p.scale if p.divide != 0.0 else np.float64(x) * p.scale
+        product += p.before
+    return round_real(product, np.int64(p.rounding))
+
+
+@njit
+def float_code(x, p):
+    """Twin of spec.requantize.requantize for float arithmetic; bounds and zero point are integers <= 2**31."""
+    value = float_value(x, p)
+    if p.last == 0.0:
+        return np.int64(min(max(value, p.qmin - p.after), p.qmax - p.after) + p.after)
+    if not (-2147483648.0 <= value < 2147483648.0):
+        value = -2147483648.0
+    stored = ((np.int64(value + p.after)) << 32) >> 32
+    return min(max(stored, np.int64(p.qmin)), np.int64(p.qmax))
+
+
+@njit
+def float_plain(x, p):
+    """float_code of the commonest rule: float32 multiply, ties even, clamp first, bounds below 2**24."""
+    value = np.rint(np.float32(x) * np.float32(p.scale))
+    low, high = np.float32(p.qmin - p.after), np.float32(p.qmax - p.after)
+    return np.int32(min(max(value, low), high)) + np.int32(p.after)
+
+
+@njit
+def float_turn(x, p):
+    """-2 below int32, 2 above it, between them how often adding the zero point wraps: monotone in x."""
+    if p.last == 0.0:
+        return 0
+    value = float_value(x, p)
+    if value < -2147483648.0:
+        return -2
+    if value >= 2147483648.0:
+        return 2
+    return np.int64(value + p.after + 2147483648.0) >> 32
+
+
+@njit
+def exact_code(x, p):
+    """Number of thresholds at or below x, by bisection."""
+    low, high = 0, p.thresholds.size
+    while low < high:
+        middle = (low + high) >> 1
+        if p.thresholds[middle] <= x:
+            low = middle + 1
+        else:
+            high = middle
+    return low + p.qmin
+
+
+@njit
+def exact_turn(x, p):
+    """Exact rules never wrap."""
+    return 0
+
+
+@njit
+def integer_column(table, c, qmin):
+    """Column c of an integer table as a record."""
+    t = table[:, c]
+    return IntegerPlan(
+        t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], t[11], t[12],
+        t[13], t[14], t[15], t[16], t[17], t[18], t[19], t[20], t[21], t[22], t[23], t[24], t[25],
+    )  # fmt: skip
+
+
+@njit
+def float_column(table, c, qmin):
+    """Column c of a float table as a record."""
+    t = table[:, c]
+    return FloatPlan(t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8])
+
+
+@njit
+def exact_column(table, c, qmin):
+    """Column c of a threshold table as a record."""
+    return ExactPlan(table[:, c], qmin)
+
+
+# arithmetic -> (code of one accumulator, how often it wrapped, record of one channel)
+KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    Arithmetic.INTEGER: (integer_code, integer_turn, integer_column),
+    Arithmetic.FLOAT32: (float_code, float_turn, float_column),
+    Arithmetic.FLOAT64: (float_code, float_turn, float_column),
+    Arithmetic.EXACT: (exact_code, exact_turn, exact_column),
+}
+
+_MUST_BE_IDLE = [IntegerPlan._fields.index(f) for f in ("move", "high_negative", "high_odd", "wrap_mid", "wrap_out")]
+
+
+def _is_plain(prepared: Plan) -> bool:
+    """Whether the shorter kernel computes the same: it is about twice as fast."""
+    if prepared.arithmetic == Arithmetic.INTEGER:
+        return not prepared.table[_MUST_BE_IDLE].any()
+    if prepared.arithmetic != Arithmetic.FLOAT32:
+        return False
+    plans = [FloatPlan(*column) for column in prepared.table.T]
+    return all(
+        p.divide == 0 and p.before == 0 and p.last == 0 and p.rounding == TIES_EVEN and abs(p.qmin) + p.qmax < 1 << 23
+        for p in plans
+    )
+
+
+def fastest(prepared: Plan) -> Callable[..., Any]:
+    """The kernel for one accumulator that serves every channel of the plan."""
+    if not _is_plain(prepared):
+        return KERNELS[prepared.arithmetic][0]
+    plain: Callable[..., Any] = integer_plain if prepared.arithmetic == Arithmetic.INTEGER else float_plain
+    return plain
+
+
+@njit
+def _planes(code, column, acc, table, qmin, out):
+    """acc: (outer, channels, inner); the channel's numbers are loop invariants, so its unused stages vanish."""
+    for o in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            p = column(table, c, qmin)
+            for i in range(acc.shape[2]):
+                out[o, c, i] = code(acc[o, c, i], p)
+
+
+@njit
+def _channels_last(code, column, acc, table, qmin, out):
+    """acc: (outer, channels, 1) with channels innermost."""
+    for o in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[o, c, 0] = code(acc[o, c, 0], column(table, c, qmin))
+
+
+def run_plan(prepared: Plan, acc: NDArray[Any], out: NDArray[Any]) -> None:
+    """Fill out (outer, channels, inner) from acc of the same shape; both C-contiguous, ranges already checked."""
+    code, column = fastest(prepared), KERNELS[prepared.arithmetic][2]
+    kernel = _channels_last if acc.shape[2] == 1 and acc.shape[1] > 1 else _planes
+    kernel(code, column, acc, prepared.table, prepared.qmin, out)
