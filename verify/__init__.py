@@ -1,0 +1,1 @@
+"""verify: which rule a backend follows, where it deviates, and on which input."""

@@ -1,0 +1,102 @@
+"""A backend in a process of its own, so that its crash or hang is a finding and not ours.
+
+The child answers (kind, payload) pairs over a pipe: ("answer", array) or ("raised", text). It imports the
+backend only. What it writes to stderr is kept for the report of a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+from verify.backends import Backend, load
+from verify.failures import BackendError, UsageError
+
+Ask = Callable[[str, dict[str, Any], dict[str, Any]], Any]
+
+
+def _serve(backend: Backend, pipe: Any, stderr_path: str) -> None:
+    """The child: load, then answer until the pipe closes."""
+    log = os.open(stderr_path, os.O_WRONLY | os.O_APPEND)
+    os.dup2(log, 2)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        run = load(backend)
+    except UsageError as error:
+        pipe.send(("usage", str(error)))
+        return
+    pipe.send(("ready", ""))
+    while True:
+        try:
+            question = pipe.recv()
+        except EOFError:
+            return
+        try:
+            reply = ("answer", run(*question))
+        except Exception as error:
+            reply = ("raised", f"{type(error).__name__}: {error}")
+        pipe.send(reply)
+
+
+def _tail(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lines = [line.strip() for line in file.read()[-2000:].splitlines() if line.strip()]
+    return f"; last line of its stderr: {lines[-1]!r}" if lines else ""
+
+
+def _death(process: Any, path: str) -> str:
+    process.join(5)
+    code = process.exitcode
+    how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+    return f"crashed with {how}{_tail(path)}"
+
+
+@contextmanager
+def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
+    """Yield `ask(op, parameters, inputs)`, answered by the backend in its own process.
+
+    Raises UsageError if it cannot be loaded, BackendError if it raises, crashes or is silent for
+    `timeout` seconds.
+    """
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    with tempfile.NamedTemporaryFile(prefix="refq-stderr-") as log:
+        process = context.Process(target=_serve, args=(backend, theirs, log.name), daemon=True)
+        process.start()
+        theirs.close()
+
+        def receive(doing: str) -> Any:
+            if not ours.poll(timeout):
+                raise BackendError(f"{backend.name}: no answer within {timeout:g} s while {doing}")
+            try:
+                kind, payload = ours.recv()
+            except (EOFError, ConnectionResetError):
+                raise BackendError(f"{backend.name}: {_death(process, log.name)} while {doing}") from None
+            if kind == "usage":
+                raise UsageError(payload)
+            if kind == "raised":
+                raise BackendError(f"{backend.name}: raised {payload} while {doing}")
+            return payload
+
+        def ask(op: str, parameters: dict[str, Any], inputs: dict[str, Any]) -> Any:
+            try:
+                ours.send((op, parameters, inputs))
+            except (BrokenPipeError, ConnectionResetError):
+                raise BackendError(f"{backend.name}: {_death(process, log.name)} before {op}") from None
+            return receive(f"running {op}")
+
+        try:
+            receive("loading")
+            yield ask
+        finally:
+            ours.close()
+            process.terminate()
+            process.join(2)
+            if process.is_alive():
+                process.kill()
+                process.join()
