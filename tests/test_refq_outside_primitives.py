@@ -82,7 +82,7 @@ def test_quantize_multiplier_of_zero_is_zero_in_the_definition_and_refused_by_de
     assert zero.sum() == 1
     assert (int(table["multiplier"][zero][0]), 31 - int(table["shift"][zero][0])) == (0, 31)
     assert fixedpoint.quantize_multiplier(Fraction(0)) == FixedScale(0, 31)
-    with pytest.raises(ValueError, match="derive: scale=0.0 is not positive"):
+    with pytest.raises(ValueError, match=r"derive: scale=0\.0 is not positive"):
         derive(0.0)
 
 

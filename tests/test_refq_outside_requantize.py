@@ -4,13 +4,14 @@ One row is one channel: its own multiplier and shift. TFLite's left shift s is a
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import outside
 import pytest
 from refq_cases import assert_same
 
-from refq import INT8, INT32, UINT8, FixedScale, requantize
+from refq import INT8, INT32, RULES, UINT8, FixedScale, derive, requantize
 from refq.spec.fixedpoint import reduce_multiplier
 
 
@@ -31,7 +32,7 @@ ROWS: list[tuple[str, str, str, Callable[..., list[FixedScale]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("file", "column", "rule", "scales"), ROWS, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(("file", "column", "rule", "scales"), ROWS, ids=[row[1] for row in ROWS])
 def test_multiply_by_quantized_multiplier(file, column, rule, scales):
     table = outside.arrays("primitives", file)
     got = requantize(table["x"], rule, scales(table), fmt=INT32, axis=0)
@@ -117,10 +118,16 @@ XNNPACK = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("column", "rule", "zero_point", "fmt"), XNNPACK, ids=lambda v: v if isinstance(v, str) else ""
-)
+@cache
+def xnnpack_scales(derivation):
+    """Multiplier and shift of every row, derived once for both signednesses."""
+    scales = outside.arrays("primitives", "xnnpack_requant.npz")["scale"]
+    return scales if derivation == "float32" else [derive(scale, derivation) for scale in scales]
+
+
+@pytest.mark.parametrize(("column", "rule", "zero_point", "fmt"), XNNPACK, ids=[row[0] for row in XNNPACK])
 def test_xnnpack(column, rule, zero_point, fmt):
     table = outside.arrays("primitives", "xnnpack_requant.npz")
-    got = requantize(table["acc"], rule, table["scale"], zero_point=table[zero_point], fmt=fmt, axis=0)
+    scales = xnnpack_scales(RULES[rule].derivation.value)
+    got = requantize(table["acc"], rule, scales, zero_point=table[zero_point], fmt=fmt, axis=0)
     assert_same(got=got, expected=table[column])
