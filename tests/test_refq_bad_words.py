@@ -41,9 +41,3 @@ def test_a_scale_that_rounds_to_infinity_in_float32_is_refused(rule):
 def test_derive_refuses_a_scale_that_rounds_to_infinity_in_float32():
     with pytest.raises(ValueError, match="derive: scale="):
         derive(2**128 - 1, "mantissa24")
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_one_value_serves_every_channel_of_a_named_axis(axis):
-    accs = np.arange(6).reshape(2, 3)
-    assert requantize(accs, "single_up", FixedScale(1 << 30, 31), axis=axis).shape == (2, 3)

@@ -70,7 +70,8 @@ _ISSUE_102943 = (0.05296124517917633, 0.024093778803944588, 0.11484327912330627)
 
 
 def _case(name: str, scales: tuple[float, float, float], zero_point: int, fmt: IntFormat, why: str) -> Case:
-    return Case(name, *map(float32, scales), zero_point, fmt, why)
+    input_scale, weight_scale, output_scale = map(float32, scales)
+    return Case(name, input_scale, weight_scale, output_scale, zero_point, fmt, why)
 
 
 # Cases about huge accumulators: an op without bias pays for them with tens of thousands of products a probe.

@@ -75,7 +75,8 @@ def witness_text(op: str, witness: Witness) -> str:
     given = ", ".join(f"{k}={v}" for k, v in asked(op, witness).items())
     scales = f"{case.input_scale!r}*{case.weight_scale!r}/{case.output_scale!r}"
     if is_quantizing(op):
-        return f"{given} / {case.output_scale!r}, zero point {case.zero_point} => {witness.got}, expected {witness.expected}"
+        where = f"scale={case.output_scale!r}, zero_point={case.zero_point}, {case.fmt.name}"
+        return f"{given}, {where} => {witness.got}, expected {witness.expected}"
     again = f"refq explain --acc {witness.x} --scale {scales} --zero-point {case.zero_point} --format {case.fmt.name}"
     return f"{given}, case {case.name} => {witness.got}, expected {witness.expected}; {again}"
 
@@ -136,9 +137,8 @@ def print_verdict(out: Console, verdict: Verdict, details: bool) -> None:
     where = {"all": "", "blocks": ", whole vectors", "remainder": ", remainder of a vector"}[verdict.positions]
     out.print(f"[bold]{escape(verdict.op)}[/]{where}: {verdict.strength}, {verdict.probes} probes")
     _print_consistent(out, verdict)
-    out.print(
-        f"  excluded: {len(verdict.excluded)} others, each by an input{'' if details else ' (--details shows them)'}"
-    )
+    hint = "" if details else " (--details shows them)"
+    out.print(f"  excluded: {len(verdict.excluded)} others, each by an input{hint}")
     if details:
         rows = table("  excluded rule", "by")
         for label, witness in verdict.excluded.items():
@@ -251,9 +251,8 @@ def print_difference(out: Console, record: Record, domain: tuple[int, int], limi
         out.print(f"[green]PROVED equal[/] {where}: {names[0]} and {names[1]} have the same staircase")
         return
     spans = record["intervals"]
-    out.print(
-        f"{record['count']} differences {where}, in {len(spans)} intervals, {record['first']} to {record['last']}"
-    )
+    ends = f"{record['first']} to {record['last']}"
+    out.print(f"{record['count']} differences {where}, in {len(spans)} intervals, {ends}")
     rows = table("first", "last", *names)
     for span in spans[:limit]:
         rows.add_row(*(str(span[key]) for key in ("first", "last", "left", "right")))

@@ -89,7 +89,6 @@ def chosen_scale(text: str | None, multiplier: int | None, shift: int | None) ->
         raise UsageError("--multiplier and --shift go together")
     if (text is None) == (multiplier is None):
         raise UsageError(f"give --scale ({LEGAL}) or --multiplier with --shift")
-    if text is not None:
-        return parse_scale(text)
-    assert multiplier is not None and shift is not None
-    return Scale(f"{multiplier}>>{shift}", fixed_scale(multiplier, shift))
+    if multiplier is not None and shift is not None:
+        return Scale(f"{multiplier}>>{shift}", fixed_scale(multiplier, shift))
+    return parse_scale(str(text))
