@@ -1,7 +1,6 @@
 """Bad input is refused with one line that names function, argument, value, legal set and place."""
 
 import re
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -166,6 +165,7 @@ RANGE = [
         "parse_semantics: text='a/b/c/d' has 4 parts; write RULE/SCALING/ZERO_POINT",
     ),
 ]
+
 
 @pytest.mark.parametrize(("call", "message"), RANGE, ids=[m[:60] for _, m in RANGE])
 def test_a_value_outside_is_a_value_error(call, message):

@@ -77,7 +77,6 @@ KIND = [
 ]
 
 
-
 @pytest.mark.parametrize(("call", "message"), KIND, ids=[m[:60] for _, m in KIND])
 def test_a_wrong_kind_is_a_type_error(call, message):
     with pytest.raises(TypeError, match=re.escape(message)) as caught:

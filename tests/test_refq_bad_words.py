@@ -1,9 +1,8 @@
 """A word or record that no rule knows is refused, never read as one of the legal ones."""
 
-import numpy as np
 import pytest
 
-from refq import INT8, FixedScale, Overflow, derive, effective_scale, narrow, requantize, round_to_integer, shift_right
+from refq import INT8, Overflow, derive, effective_scale, narrow, requantize, round_to_integer, shift_right
 
 
 @pytest.mark.parametrize("overflow", [7, -1, "SATURATE", None])

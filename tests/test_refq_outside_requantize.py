@@ -120,9 +120,18 @@ XNNPACK = [
 
 @cache
 def xnnpack_scales(derivation):
-    """Multiplier and shift of every row, derived once for both signednesses."""
+    """The float's own significand as XNNPACK takes it from the bits: 24 bits, or rounded up to 15 and renormalized."""
     scales = outside.arrays("primitives", "xnnpack_requant.npz")["scale"]
-    return scales if derivation == "float32" else [derive(scale, derivation) for scale in scales]
+    if derivation == "float32":
+        return scales
+    fractions, exponents = np.frexp(scales)
+    mantissas = np.ldexp(fractions, 24).astype(np.int64)
+    if derivation == "mantissa24":
+        return [FixedScale(int(m) << 7, 31 - int(e)) for m, e in zip(mantissas, exponents, strict=True)]
+    short = (mantissas + 256) >> 9
+    over = short == 1 << 15
+    pairs = zip(np.where(over, 1 << 14, short), 15 - exponents - over, strict=True)
+    return [FixedScale(int(m), int(shift)) for m, shift in pairs]
 
 
 @pytest.mark.parametrize(("column", "rule", "zero_point", "fmt"), XNNPACK, ids=[row[0] for row in XNNPACK])
@@ -131,3 +140,10 @@ def test_xnnpack(column, rule, zero_point, fmt):
     scales = xnnpack_scales(RULES[rule].derivation.value)
     got = requantize(table["acc"], rule, scales, zero_point=table[zero_point], fmt=fmt, axis=0)
     assert_same(got=got, expected=table[column])
+
+
+@pytest.mark.parametrize("derivation", ["mantissa24", "mantissa15"])
+def test_derive_takes_the_significand_xnnpack_takes(derivation):
+    scales = outside.arrays("primitives", "xnnpack_requant.npz")["scale"]
+    got = [derive(scale, derivation) for scale in scales[::6]]
+    assert got == xnnpack_scales(derivation)[::6]

@@ -83,10 +83,9 @@ def test_every_small_accumulator(rule, scale, zero, order, stride):
 @pytest.mark.sweep
 @EVERY_RULE
 @EVERY_ORDER
-@pytest.mark.parametrize("scale", [QUARTER, Fraction(1, 2), Fraction(5, 64), GENERAL, Fraction(1), OVER_ONE], ids=float)
+@pytest.mark.parametrize("scale", [QUARTER, Fraction(5, 64), GENERAL], ids=float)
 def test_every_14_bit_accumulator(rule, zero_point, clamp, scale):
-    for zero in (-3, 0, 8):
-        check(in_order(rule, zero_point, clamp), scale, zero, INT8, range(-8192, 8192))
+    check(in_order(rule, zero_point, clamp), scale, -3, INT8, range(-8192, 8192))
 
 
 @EVERY_RULE

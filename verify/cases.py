@@ -93,6 +93,9 @@ def requantize_cases(formats: tuple[IntFormat, ...] = (INT8, UINT8)) -> list[Cas
         ("products-16", products_apart(-16), -3, "the same, for accumulators near 2**23"),
         ("over-tie", (OVER_TIE[0] * 2.0**-47, 1.0, 1.0), 0, "float64 lands on a tie that the product just exceeds"),
         ("under-tie", (UNDER_TIE[0] * 2.0**-47, 1.0, 1.0), 0, "float64 lands on a tie that the product just misses"),
+        ("sixth", (1.0, 0.5, 3.0), 1, "exact ties that no rounded scale keeps"),
+        ("fraction", (3 + 3 * 2.0**-22, 1 - 2.0**-22, 2.0**17), 0, "the float32 product is a tie of a 16-bit fraction"),
+        ("fraction-quotient", (1.0, 1.0, 2.0**17 / 3), -7, "so is the float32 quotient, but not the double one"),
         ("unit", (1 - 2.0**-15, 1 + 2.0**-15, 1.0), 101, "results at the ends of int32: clamp or add zero point first"),
         ("above-one", (0.9, 0.7, 0.37), 5, "scale over 1: left shifts, and overflow at the ends"),
     ]
