@@ -1,18 +1,16 @@
-"""Rewrite the tables of docs/rules.md from the catalogue; with --check, exit 1 if they are stale.
+"""Rewrite the tables of docs/rules.md and docs/identify.md from the code; with --check, exit 1 if they are stale.
 
-Each table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; the rest of the page is written by hand.
+Each table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; the rest of a page is written by hand.
 """
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from refq import IDENTITIES, RULES, RUNTIMES, Rule, Split
-
-PAGE = Path(__file__).with_name("rules.md")
+from refq import IDENTITIES, INT8, RULES, RUNTIMES, Rule, Split
+from verify.cases import Case, quantize_cases, requantize_cases
 
 
 def _table(headings: str, rows: Iterable[Iterable[object]]) -> str:
@@ -61,31 +59,54 @@ def identities() -> str:
     return _table("rule|equals|condition", rows)
 
 
-def generated(page: str) -> str:
+def _cases(plan: list[Case], scale: Callable[[Case], float]) -> str:
+    rows = ((c.name.removesuffix("-int8"), f"{scale(c):.7g}", c.zero_point, c.why) for c in plan)
+    return _table("case|scale|zero point|why", rows)
+
+
+def cases() -> str:
+    """One row a case of the ops that requantize."""
+    return _cases(requantize_cases((INT8,)), lambda c: c.input_scale * c.weight_scale / c.output_scale)
+
+
+def reals() -> str:
+    """One row a case of the ops that quantize a real number."""
+    return _cases(quantize_cases((INT8,)), lambda c: c.output_scale)
+
+
+PAGES: dict[str, tuple[Callable[[], str], ...]] = {
+    "rules.md": (rules, runtimes, identities),
+    "identify.md": (cases, reals),
+}
+
+
+def generated(name: str, page: str) -> str:
     """The page with every table made again."""
-    for name, text in (("rules", rules()), ("runtimes", runtimes()), ("identities", identities())):
-        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+    for make in PAGES[name]:
+        begin, end = f"<!-- begin: {make.__name__} -->", f"<!-- end: {make.__name__} -->"
         if page.count(begin) != 1 or page.count(end) != 1:
-            raise ValueError(f"generate: {PAGE.name} must hold {begin} and {end} once each")
-        between = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-        block = f"{begin}\n{text}\n{end}"
-        page = between.sub(lambda _, block=block: block, page)  # type: ignore[misc]
+            raise ValueError(f"generate: {name} must hold {begin} and {end} once each")
+        head, rest = page.split(begin)
+        page = f"{head}{begin}\n{make()}\n{end}{rest.split(end)[1]}"
     return page
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or compare it; the exit code."""
+    """Write the pages, or compare them; the exit code."""
     if arguments not in ([], ["--check"]):
         print(f"generate: arguments={arguments} are unknown; pass --check or nothing", file=sys.stderr)
         return 4
-    page = PAGE.read_text(encoding="utf-8")
-    fresh = generated(page)
-    if arguments and fresh != page:
-        print(f"generate: {PAGE.name} is stale; run python docs/generate.py", file=sys.stderr)
-        return 1
-    if not arguments:
-        PAGE.write_text(fresh, encoding="utf-8")
-    return 0
+    stale = 0
+    for name in PAGES:
+        path = Path(__file__).with_name(name)
+        page = path.read_text(encoding="utf-8")
+        fresh = generated(name, page)
+        if arguments and fresh != page:
+            print(f"generate: {name} is stale; run python docs/generate.py", file=sys.stderr)
+            stale = 1
+        elif fresh != page:
+            path.write_text(fresh, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":

@@ -31,7 +31,10 @@ def integer_array(function: str, name: str, value: Any) -> NDArray[Any]:
 
 def in_range(function: str, name: str, array: NDArray[Any], low: int, high: int, way_out: str = "") -> None:
     """Every element inside low..high; the error names the first offender and its place."""
-    if array.size == 0 or (low <= int(array.min()) and int(array.max()) <= high):
+    limits = np.iinfo(array.dtype)
+    if array.size == 0 or (low <= limits.min and limits.max <= high):
+        return
+    if low <= int(array.min()) and int(array.max()) <= high:
         return
     outside = (array < low) | (array > high)
     at = np.unravel_index(int(np.argmax(outside)), array.shape)

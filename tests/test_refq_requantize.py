@@ -70,9 +70,9 @@ def test_orders_at_the_edge_of_int32(rule, zero_point, clamp):
     ("scale", "zero", "order", "stride"),
     [
         (QUARTER, 7, (ZeroPoint.BEFORE, Clamp.FIRST), 1),
-        (QUARTER, -3, (ZeroPoint.AFTER, Clamp.LAST), 3),
-        (Fraction(3, 128), 7, (ZeroPoint.BEFORE, Clamp.LAST), 7),
-        (GENERAL, 0, (ZeroPoint.AFTER, Clamp.FIRST), 7),
+        (QUARTER, -3, (ZeroPoint.AFTER, Clamp.LAST), 7),
+        (Fraction(3, 128), 7, (ZeroPoint.BEFORE, Clamp.LAST), 11),
+        (GENERAL, 0, (ZeroPoint.AFTER, Clamp.FIRST), 11),
     ],
     ids=["quarter_before", "quarter_after", "three_128ths_before", "general"],
 )

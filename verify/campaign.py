@@ -11,7 +11,7 @@ from verify.backends import Backend, find_backend, installed_version, load
 from verify.conform import Conformance, verify_op
 from verify.failures import BackendError, UsageError
 from verify.identify import Progress, Verdict, identify_op
-from verify.questions import is_quantizing, reach
+from verify.questions import check_op, is_quantizing
 from verify.worker import started
 
 
@@ -41,7 +41,7 @@ def _chosen(name: str, ops: tuple[str, ...]) -> tuple[Backend, tuple[str, ...]]:
     if not backend.ops:
         raise UsageError(f"backend={name!r} does not say its ops; pass --op, for example --op CONV_2D")
     for op in ops:
-        reach(op)
+        check_op(op)
     if backend.extra and installed_version(backend) is None:
         load(backend)
         raise UsageError(f"backend {name} needs {backend.distribution}; pip install 'refq[{backend.extra}]'")

@@ -10,7 +10,7 @@ from refq import Semantics
 from verify.compare import compare
 from verify.failures import NothingComparedError
 from verify.identify import Progress, Witness
-from verify.questions import Positions, ask_box, cases_for, rule_codes, rule_probes, sentinels
+from verify.questions import Positions, ask_box, cases_for, rule_map, sentinels
 from verify.worker import Ask
 
 # probes a case asked again in the remainder of a vector: the smallest, where most ties are
@@ -43,16 +43,15 @@ def verify_op(
     plan = cases_for(op)
     for done, case in enumerate(plan):
         progress(f"{op}: {case.name}", done, len(plan))
-        try:
-            xs = np.unique(np.concatenate([rule_probes(op, semantics, case), sentinels(op)]))
-            rule_codes(op, semantics, case, xs)
-        except ValueError as error:
-            skipped.append(f"{case.name}: {error}")
+        known = rule_map(op, semantics, case)
+        if known is None:
+            skipped.append(f"{case.name}: {semantics.label} is not defined on its scales")
             continue
+        xs = np.unique(np.concatenate([known.probes, sentinels(op, case)]))
         few = np.sort(xs[np.argsort(np.abs(xs), kind="stable")][:_REMAINDER])
         answers = ask_box(ask, who, op, case, xs) + ask_box(ask, who, op, case, few, Positions.REMAINDER)
         for a in answers:
-            expected = rule_codes(op, semantics, case, a.xs)
+            expected = known.codes(a.xs)
             result = compare(a.got, expected)
             compared, wrong = compared + result.compared, wrong + result.wrong.size
             for i in result.wrong[: max(errors - len(found), 0)]:

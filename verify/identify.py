@@ -20,10 +20,20 @@ from refq.semantics import TRANSLATION_INVARIANT
 from verify.cases import Case
 from verify.compare import compare
 from verify.failures import NothingComparedError
-from verify.questions import Answers, Positions, ask_box, cases_for, is_quantizing, rule_codes, rule_probes, sentinels
+from verify.questions import (
+    Answers,
+    Positions,
+    RuleMap,
+    ask_box,
+    cases_for,
+    is_quantizing,
+    rule_map,
+    sentinels,
+)
 from verify.worker import Ask
 
 Progress = Callable[[str, int, int], None]
+Maps = dict[Semantics, RuleMap | None]
 
 
 @dataclass(frozen=True)
@@ -120,21 +130,6 @@ def candidates(op: str) -> list[list[Semantics]]:
     ]
 
 
-def _defined(op: str, semantics: Semantics, case: Case, answers: list[Answers]) -> list[NDArray[Any]] | None:
-    """The rule's codes for each carrier's probes, or None where its parameters do not allow this case."""
-    try:
-        return [rule_codes(op, semantics, case, a.xs) for a in answers]
-    except ValueError:
-        return None
-
-
-def _probes_of(op: str, semantics: Semantics, case: Case) -> NDArray[np.int64]:
-    try:
-        return rule_probes(op, semantics, case)
-    except ValueError:
-        return np.empty(0, np.int64)
-
-
 def first_wrong(case: Case, answers: Answers, expected: NDArray[Any]) -> tuple[int, Witness | None]:
     """How many answers differ, and the one with the smallest input."""
     wrong = compare(answers.got, expected).wrong
@@ -144,16 +139,16 @@ def first_wrong(case: Case, answers: Answers, expected: NDArray[Any]) -> tuple[i
     return int(wrong.size), Witness(case, answers.carrier, int(answers.xs[i]), int(answers.got[i]), int(expected[i]))
 
 
-def _judge(op: str, standing: Standing, case: Case, answers: list[Answers]) -> None:
+def _judge(standing: Standing, maps: Maps, case: Case, answers: list[Answers]) -> None:
     """Drop the variants that an answer contradicts; remember the first contradiction of the last one."""
     alive = []
     for semantics in standing.variants:
-        expected = _defined(op, semantics, case, answers)
-        if expected is None:
+        known = maps[semantics]
+        if known is None:
             alive.append(semantics)
             continue
         standing.asked += sum(a.got.size for a in answers)
-        found = [first_wrong(case, a, e) for a, e in zip(answers, expected, strict=True)]
+        found = [first_wrong(case, a, known.codes(a.xs)) for a in answers]
         witness = next((w for _, w in found if w), None)
         if witness is None:
             alive.append(semantics)
@@ -175,10 +170,10 @@ def _nearest(op: str, history: list[tuple[Case, list[Answers]]]) -> list[tuple[s
 def _wrong_in_all(op: str, semantics: Semantics, history: list[tuple[Case, list[Answers]]]) -> int | None:
     total = 0
     for case, answers in history:
-        expected = _defined(op, semantics, case, answers)
-        if expected is None:
+        known = rule_map(op, semantics, case)
+        if known is None:
             return None
-        total += sum(int(compare(a.got, e).wrong.size) for a, e in zip(answers, expected, strict=True))
+        total += sum(int(compare(a.got, known.codes(a.xs)).wrong.size) for a in answers)
     return total
 
 
@@ -193,18 +188,16 @@ def _consistent(standing: Standing) -> Consistent:
     return Consistent(best, tuple(s.rule.clamp for s in standing.variants), names)
 
 
-def _complete(op: str, alive: list[Semantics], case: Case) -> NDArray[np.int64]:
+def _complete(op: str, case: Case, maps: Maps) -> NDArray[np.int64]:
     """The complete probe set of every rule still alive, and the sentinels."""
-    return np.unique(np.concatenate([sentinels(op), *(_probes_of(op, v, case) for v in alive)]))
+    return np.unique(np.concatenate([sentinels(op, case), *(m.probes for m in maps.values() if m)]))
 
 
-def _telling(op: str, alive: list[Semantics], case: Case) -> NDArray[np.int64]:
+def _telling(op: str, case: Case, maps: Maps) -> NDArray[np.int64]:
     """A few probes for every two rules still alive that differ: enough to tell them apart, not a proof."""
-    xs = _complete(op, alive, case)
+    xs = _complete(op, case, maps)
     xs = xs[np.argsort(np.abs(xs), kind="stable")]
-    asked = [Answers("", xs, np.empty(0))]
-    known = [codes[0].tobytes() for v in alive if (codes := _defined(op, v, case, asked))]
-    rows = [np.frombuffer(row, case.fmt.name) for row in dict.fromkeys(known)]
+    rows = list({codes.tobytes(): codes for m in maps.values() if m for codes in [m.codes(xs)]}.values())
     found = [np.flatnonzero(a != b)[:TELLING] for a, b in combinations(rows, 2)]
     return np.unique(xs[np.unique(np.concatenate(found))]) if found else xs[:TELLING]
 
@@ -218,11 +211,12 @@ def _identify_at(ask: Ask, who: str, op: str, positions: Positions, progress: Pr
     for done, case in enumerate(plan):
         progress(f"{op}: {case.name}", done, len(plan))
         alive = [s for s in standings if s.variants]
-        xs = choose(op, [v for s in alive for v in s.variants], case)
+        maps = {v: rule_map(op, v, case) for s in alive for v in s.variants}
+        xs = choose(op, case, maps)
         answers = ask_box(ask, who, op, case, xs, positions)
         history.append((case, answers))
         for standing in alive:
-            _judge(op, standing, case, answers)
+            _judge(standing, maps, case, answers)
             if not standing.variants and standing.witness:
                 excluded[standing.label] = standing.witness
     asked = sum(a.got.size for _, answers in history for a in answers)

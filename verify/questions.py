@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq import INT8, UINT8, Semantics, effective_scale, from_function, probes, quantize, requantize, staircase
+from refq import INT8, UINT8, Semantics, effective_scale, from_function, probes, quantize, staircase
 from verify.carriers import CARRIERS, PER_CHANNEL, QUANTIZING, Carrier
 from verify.cases import Case, quantize_cases, requantize_cases
 from verify.compare import checked_answer
@@ -57,19 +57,29 @@ def cases_for(op: str) -> list[Case]:
     return [case for case in requantize_cases(formats) if case.name not in skipped]
 
 
-def reach(op: str) -> tuple[int, int]:
-    """The integers that every carrier of the op can bring."""
+def check_op(op: str) -> str:
+    """The op, if there is a way to ask it."""
+    if op not in CARRIERS and op not in QUANTIZING:
+        raise UsageError(f"op={op!r} has no carrier; legal: {', '.join((*CARRIERS, *QUANTIZING))}")
+    return op
+
+
+def reach(op: str, case: Case) -> tuple[int, int]:
+    """The integers asked: all that every carrier can bring, without a bias only some way past saturation."""
     if is_quantizing(op):
         return -LARGEST, LARGEST
-    if op not in CARRIERS:
-        raise UsageError(f"op={op!r} has no carrier; legal: {', '.join((*CARRIERS, *QUANTIZING))}")
     lows, highs = zip(*(c.reach for c in CARRIERS[op]), strict=True)
-    return max(lows), min(highs)
+    low, high = max(lows), min(highs)
+    if CARRIERS[op][0].width(high) == 1:
+        return low, high
+    scale = case.input_scale * case.weight_scale / case.output_scale
+    past = min(high, int(4 * (case.fmt.qmax - case.fmt.qmin) / scale) + 4096)
+    return -past, past
 
 
-def sentinels(op: str) -> NDArray[np.int64]:
+def sentinels(op: str, case: Case) -> NDArray[np.int64]:
     """Ends, zero, and powers of two with their neighbours: where widths and special cases break."""
-    low, high = reach(op)
+    low, high = reach(op, case)
     powers = [s * (1 << k) + d for k in range(31) for s in (-1, 1) for d in (-1, 0, 1)]
     inside = [x for x in (low, low + 1, -1, 0, 1, high - 1, high, *powers) if low <= x <= high]
     return np.unique(np.array(inside, np.int64))
@@ -151,25 +161,34 @@ def ask_box(
     return out
 
 
-def rule_codes(op: str, semantics: Semantics, case: Case, xs: NDArray[np.int64]) -> NDArray[Any]:
-    """What the rule answers on xs. ValueError if the rule is not defined on this case."""
-    rule, scaling = semantics.rule, semantics.scaling
-    if is_quantizing(op):
-        scale = case.output_scale
-        x = from_keys(xs)
-        return quantize(x, rule, scale, scaling=scaling, zero_point=case.zero_point, fmt=case.fmt)
-    factor = effective_scale(case.input_scale, case.weight_scale, case.output_scale, scaling)
-    return requantize(xs, rule, factor, zero_point=case.zero_point, fmt=case.fmt)
+@dataclass(frozen=True)
+class RuleMap:
+    """A rule under one case: its complete probe set inside the op's reach, and its codes for any integers."""
+
+    probes: NDArray[np.int64]
+    codes: Callable[[NDArray[np.int64]], NDArray[Any]]
 
 
-def rule_probes(op: str, semantics: Semantics, case: Case) -> NDArray[np.int64]:
-    """The rule's complete probe set inside the op's reach."""
-    low, high = reach(op)
-    if is_quantizing(op):
-        # inside int32 the map is monotone under every rule; beyond, the sentinels ask
-        edge = int(to_keys(np.float32(min(case.output_scale * 2.0**30, 3e38))))
-        domain = max(low, -edge), min(high, edge)
-        return probes(from_function(lambda keys: rule_codes(op, semantics, case, keys), domain))
+def rule_map(op: str, semantics: Semantics, case: Case) -> RuleMap | None:
+    """What the rule says of the op under the case; None where the rule is not defined on the case's parameters."""
+    try:
+        return _quantizing_map(semantics, case) if is_quantizing(op) else _product_map(op, semantics, case)
+    except ValueError:
+        return None
+
+
+def _product_map(op: str, semantics: Semantics, case: Case) -> RuleMap:
     factor = effective_scale(case.input_scale, case.weight_scale, case.output_scale, semantics.scaling)
-    steps = staircase(semantics.rule, factor, zero_point=case.zero_point, fmt=case.fmt, domain=(low, high))
-    return probes(steps)
+    steps = staircase(semantics.rule, factor, zero_point=case.zero_point, fmt=case.fmt, domain=reach(op, case))
+    return RuleMap(probes(steps), lambda xs: steps(xs).astype(case.fmt.name))
+
+
+def _quantizing_map(semantics: Semantics, case: Case) -> RuleMap:
+    def codes(keys: NDArray[np.int64]) -> NDArray[Any]:
+        rule, scaling = semantics.rule, semantics.scaling
+        x, zero_point = from_keys(keys), case.zero_point
+        return quantize(x, rule, case.output_scale, scaling=scaling, zero_point=zero_point, fmt=case.fmt)
+
+    # inside int32 the map is monotone under every rule; beyond, the sentinels ask
+    edge = int(to_keys(np.float32(min(case.output_scale * 2.0**30, 3e38))))
+    return RuleMap(probes(from_function(codes, (-edge, edge))), codes)
