@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from refq.exact import thresholds
 from refq.formats import IntFormat, Rounding
-from refq.rounding import constants
+from refq.rounding import REAL_CONSTANTS, constants
 from refq.rules import Arithmetic, Clamp, FixedScale, Rule, Scaling, Split, ZeroPoint
 from refq.semantics import TRANSLATION_INVARIANT
 from refq.spec.floats import FLOAT32, FLOAT64, round_to_float
@@ -62,7 +62,9 @@ class FloatPlan(NamedTuple):
     single: float
     divide: float
     before: float
-    rounding: float
+    parity: float
+    up: float
+    down: float
     last: float
     after: float
     qmin: float
@@ -83,6 +85,7 @@ class Plan:
     arithmetic: Arithmetic
     table: NDArray[Any]
     qmin: int
+    qmax: int
     acc_bound: int
 
 
@@ -130,13 +133,13 @@ _SPLIT = {
 def integer_plan(rule: Rule, fixed: FixedScale, zero_point: int, fmt: IntFormat) -> IntegerPlan:
     """The columns of one channel for integer arithmetic."""
     before = rule.zero_point == ZeroPoint.BEFORE
-    inside = 0 if before or rule.clamp == Clamp.FIRST else zero_point
-    after = 0 if before or inside else zero_point
+    # added outside the width of the result only where it follows both the rounding and the clamp
+    after = zero_point if rule.clamp == Clamp.FIRST and not before else 0
     fields = _IDLE | _SPLIT[rule.split](rule, fixed.shift)
     fields |= {"multiplier": fixed.multiplier, "addend": fixed.addend, "qmin": fmt.qmin, "qmax": fmt.qmax}
-    # the zero point changes the sign and parity the last rounding sees, and is added by `after`
+    # before the last rounding it changes the sign and parity that the rounding sees
     seen = zero_point if before and rule.rounding not in TRANSLATION_INVARIANT else 0
-    fields |= {"before": seen, "inside": inside, "after": after + zero_point * before}
+    fields |= {"before": seen, "inside": zero_point - after, "after": after}
     if rule.result_bits == 32 and _may_leave_int32(rule, fixed, zero_point):
         fields["wrap_out"] = 32
     return IntegerPlan(**fields)
@@ -148,6 +151,13 @@ def _may_leave_int32(rule: Rule, fixed: FixedScale, zero_point: int) -> bool:
     return (largest >> fixed.shift) + abs(zero_point) + 2 >= 1 << 31
 
 
+def _float_may_leave_int32(rule: Rule, scale: Fraction, zero_point: int, scaling: Scaling | None) -> bool:
+    """The same for a float product, one more for its rounding; a real input has no bound."""
+    if scaling in (Scaling.DIVISION, Scaling.RECIPROCAL):
+        return True
+    return (scale + scale / (1 << 20)) * (1 << (rule.acc_bits - 1)) + abs(zero_point) + 2 >= 1 << 31
+
+
 def float_plan(
     rule: Rule, scale: Fraction, zero_point: int, fmt: IntFormat, scaling: Scaling | None = None
 ) -> FloatPlan:
@@ -156,13 +166,16 @@ def float_plan(
     number = FLOAT32 if rule.arithmetic == Arithmetic.FLOAT32 else FLOAT64
     if scaling == Scaling.RECIPROCAL:
         scale = round_to_float(1 / scale, number)
+    parity, up, down = REAL_CONSTANTS[rule.rounding]
     return FloatPlan(
         scale=float(scale),
         single=number is FLOAT32,
         divide=scaling == Scaling.DIVISION,
         before=zero_point if before else 0,
-        rounding=int(rule.rounding),
-        last=rule.clamp == Clamp.LAST,
+        parity=parity,
+        up=up,
+        down=down,
+        last=rule.clamp == Clamp.LAST and _float_may_leave_int32(rule, scale, zero_point, scaling),
         after=0 if before else zero_point,
         qmin=fmt.qmin,
         qmax=fmt.qmax,
@@ -199,4 +212,4 @@ def plan(rule: Rule, scales: list[Fraction | FixedScale], zero_points: list[int]
         dtype = np.float64
         columns = [float_plan(rule, s, z, fmt) for s, z in zip(operands, zero_points, strict=True)]  # type: ignore[arg-type]
     rows = np.array(columns, dtype=dtype).reshape(len(columns), -1)
-    return Plan(rule.arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, _acc_bound(rule, operands))
+    return Plan(rule.arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, fmt.qmax, _acc_bound(rule, operands))

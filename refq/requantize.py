@@ -211,7 +211,7 @@ def quantize(
     exact = [round_to_float(real("quantize", "scale", s), FLOAT32) for s in scales]
     columns = [float_plan(rule, s, z, fmt, scaling) for s, z in zip(exact, zeros, strict=True)]
     table = np.ascontiguousarray(np.array(columns, np.float64).reshape(len(columns), -1).T)
-    return _run("quantize", Plan(rule.arithmetic, table, fmt.qmin, 1 << 63), array, axis, fmt)
+    return _run("quantize", Plan(rule.arithmetic, table, fmt.qmin, fmt.qmax, 1 << 63), array, axis, fmt)
 
 
 __all__ = ["acc_limits", "prepare", "quantize", "requantize"]

@@ -16,17 +16,6 @@ from numpy.typing import NDArray
 from refq.arguments import dtype_of, in_range, integer, integer_array
 from refq.formats import IntFormat, Overflow, Rounding
 
-EVEN = int(Rounding.TIES_EVEN)
-CEIL = int(Rounding.CEIL)
-AWAY_FROM_ZERO = int(Rounding.AWAY_FROM_ZERO)
-TOWARD_ZERO = int(Rounding.TOWARD_ZERO)
-TIES_AWAY = int(Rounding.TIES_AWAY)
-TIES_UP = int(Rounding.TIES_UP)
-TIES_DOWN = int(Rounding.TIES_DOWN)
-TIES_ODD = int(Rounding.TIES_ODD)
-FLOOR = int(Rounding.FLOOR)
-JAM = int(Rounding.JAM)
-
 
 def constants(rounding: Rounding, shift: int) -> tuple[int, int, int]:
     """(add, if_negative, if_odd) of the line above for a right shift of `shift` bits.
@@ -89,47 +78,47 @@ def shift_right(x: Any, shift: int, rounding: Rounding) -> NDArray[np.int64]:
     return out.reshape(array.shape)
 
 
-@njit
-def round_real(value, rounding):
-    """Twin of spec.rounding.round_to_integer for a float64; every step is exact.
+# Smallest float64 above 0.5 and above 0: "more than a half" and "anything" as closed comparisons.
+_MORE, _ANY, _NEVER = 0.5000000000000001, 5e-324, 2.0
+# parity: whether an even or an odd neighbour is preferred; else the first rest that moves up, and down
+PREFER_NONE, PREFER_EVEN, PREFER_ODD = 0.0, 1.0, 2.0
+REAL_CONSTANTS: dict[Rounding, tuple[float, float, float]] = {
+    Rounding.FLOOR: (PREFER_NONE, _NEVER, -_ANY),
+    Rounding.CEIL: (PREFER_NONE, _ANY, -_NEVER),
+    Rounding.TOWARD_ZERO: (PREFER_NONE, _NEVER, -_NEVER),
+    Rounding.AWAY_FROM_ZERO: (PREFER_NONE, _ANY, -_ANY),
+    Rounding.TIES_EVEN: (PREFER_EVEN, 0.5, -0.5),
+    Rounding.TIES_AWAY: (PREFER_NONE, 0.5, -0.5),
+    Rounding.TIES_UP: (PREFER_NONE, 0.5, -_MORE),
+    Rounding.TIES_DOWN: (PREFER_NONE, _MORE, -0.5),
+    Rounding.TIES_TOWARD_ZERO: (PREFER_NONE, _MORE, -_MORE),
+    Rounding.TIES_ODD: (PREFER_ODD, 0.5, -0.5),
+    Rounding.JAM: (PREFER_ODD, _ANY, -_ANY),
+}
 
-    value - trunc(value) has no more significant bits than value, so it is a float64.
+
+@njit
+def round_real(value, parity, up, down):
+    """Twin of spec.rounding.round_to_integer for a float64, its rule given by REAL_CONSTANTS.
+
+    rest = value - trunc(value) is exact: it has no more significant bits than value. The rounded value is
+    one further from zero where rest >= up or rest <= down; an odd preference keeps an odd whole part there.
     """
-    if rounding == EVEN:
+    if parity == 1.0:
         return np.rint(value)
     whole = np.trunc(value)
-    rest = abs(value - whole)
-    sign = -1.0 if value < 0.0 else 1.0
-    odd = whole != 2.0 * np.floor(whole * 0.5)
-    if rounding == FLOOR:
-        away = rest > 0.0 and sign < 0.0
-    elif rounding == CEIL:
-        away = rest > 0.0 and sign > 0.0
-    elif rounding == TOWARD_ZERO:
-        away = False
-    elif rounding == AWAY_FROM_ZERO:
-        away = rest > 0.0
-    elif rounding == JAM:
-        away = rest > 0.0 and not odd
-    elif rest != 0.5:
-        away = rest > 0.5
-    elif rounding == TIES_AWAY:
-        away = True
-    elif rounding == TIES_UP:
-        away = sign > 0.0
-    elif rounding == TIES_DOWN:
-        away = sign < 0.0
-    elif rounding == TIES_ODD:
-        away = not odd
-    else:
-        away = False
-    return whole + sign if away else whole
+    rest = value - whole
+    moved = whole + np.float64(rest >= up) - np.float64(rest <= down)
+    # TIES_ODD moves what is past the half whatever the parity
+    if parity == 2.0 and (abs(rest) == up or up < 0.5) and whole != 2.0 * np.floor(whole * 0.5):
+        return whole
+    return moved
 
 
 @njit
-def _round_to_integer(x, rounding, out):
+def _round_to_integer(x, parity, up, down, out):
     for i in range(x.size):
-        out[i] = np.int64(round_real(x[i], rounding))
+        out[i] = np.int64(round_real(x[i], parity, up, down))
 
 
 def round_to_integer(x: Any, rounding: Rounding) -> NDArray[np.int64]:
@@ -149,7 +138,7 @@ def round_to_integer(x: Any, rounding: Rounding) -> NDArray[np.int64]:
         at = int(np.argmax(bad))
         raise ValueError(f"round_to_integer: x.flat[{at}]={array.flat[at]} is outside -2**62..2**62")
     out = np.empty(array.size, np.int64)
-    _round_to_integer(array.astype(np.float64).ravel(), int(Rounding(rounding)), out)
+    _round_to_integer(array.astype(np.float64).ravel(), *REAL_CONSTANTS[Rounding(rounding)], out)
     return out.reshape(array.shape)
 
 

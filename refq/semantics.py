@@ -77,6 +77,7 @@ _REQUANTIZE = (
     _float("float64_ties_even", Arithmetic.FLOAT64, Rounding.TIES_EVEN, "NumPy evaluators (rint of a double)"),
     replace(
         _float("float64_ties_away", Arithmetic.FLOAT64, Rounding.TIES_AWAY, "LiteRT reference FULLY_CONNECTED"),
+        acc_bits=32,
         clamp=Clamp.LAST,
     ),
     _float("exact_ties_even", Arithmetic.EXACT, Rounding.TIES_EVEN, "the ONNX text, in real numbers"),

@@ -15,7 +15,7 @@ from refq.requantize import prepare
 from refq.spec import requantize as spec
 
 ORDERS = [(zero_point, clamp) for zero_point in ZeroPoint for clamp in Clamp]
-QUICK = settings(derandomize=True, max_examples=100, deadline=None, database=None)
+QUICK = settings(derandomize=True, max_examples=60, deadline=None, database=None)
 
 
 def assert_same(got: Any, expected: Any) -> int:

@@ -69,7 +69,7 @@ def test_a_zero_point_wider_than_a_float32_significand():
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [("gemmlowp_double", d) for d in ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")]
-    + [("float32_ties_even", d) for d in ("uint8", "int32", "uint32", "uint64")],
+    + [("float32_ties_even", d) for d in ("int32", "uint64")],
 )
 def test_accumulator_dtypes(name, dtype):
     xs = np.arange(128).astype(dtype)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from refq_cases import QUICK, around, assert_same, integers_near, lattice, roundings, stored_dtype, twin
 
 from refq import INT8, INT16, INT32, INT64, UINT8, IntFormat, Overflow, Rounding, narrow, round_to_integer, shift_right
-from refq.rounding import add_and_shift, constants, round_real
+from refq.rounding import REAL_CONSTANTS, add_and_shift, constants, round_real
 from refq.spec import rounding as spec
 
 LARGEST = (1 << 62) - 1
@@ -98,7 +98,7 @@ def test_round_to_integer_of_hard_floats(rounding):
 @given(st.floats(-(2.0**62), 2.0**62), roundings)
 def test_round_to_integer_spec_twin_and_compiled(x, rounding):
     expected = spec.round_to_integer(Fraction(x), rounding)
-    assert int(twin(round_real)(x, int(rounding))) == expected
+    assert int(twin(round_real)(x, *REAL_CONSTANTS[rounding])) == expected
     assert_same(got=round_to_integer([x], rounding), expected=np.array([expected], np.int64))
 
 
