@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from refq.formats import IntFormat
+
 Real = float | int | Fraction | np.floating[Any]
 SMALLEST_SCALE = Fraction(1, 1 << 126)
+LARGEST_SCALE = Fraction(2**128 - 2**104)
 
 
 def integer(function: str, name: str, value: object, low: int, high: int) -> int:
@@ -26,7 +30,22 @@ def integer_array(function: str, name: str, value: Any) -> NDArray[Any]:
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{function}: {name} has dtype {array.dtype}; pass an integer dtype, int8..int64")
-    return array
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def member(function: str, name: str, value: object, kind: type[IntEnum]) -> int:
+    """`value` as a member of an enumeration, given by member or by its number."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value not in list(kind):
+        legal = ", ".join(m.name for m in kind)
+        raise ValueError(f"{function}: {name}={value!r} is no {kind.__name__}; legal: {legal}")
+    return int(value)
+
+
+def format_of(function: str, value: object) -> IntFormat:
+    """`value`, if it is a format."""
+    if not isinstance(value, IntFormat):
+        raise TypeError(f"{function}: fmt={value!r} is not an IntFormat; pass IntFormat(8) or parse_format('int8')")
+    return value
 
 
 def in_range(function: str, name: str, array: NDArray[Any], low: int, high: int, way_out: str = "") -> None:
@@ -55,8 +74,8 @@ def real(function: str, name: str, value: object) -> Fraction:
         raise ValueError(
             f"{function}: {name}={value} is below 2**-126 (subnormal in float32); runtimes may flush it to zero"
         )
-    if exact >= 1 << 128:
-        raise ValueError(f"{function}: {name}={value} is outside 2**-126..2**128, the float32 range")
+    if exact > LARGEST_SCALE:
+        raise ValueError(f"{function}: {name}={value} is outside 2**-126..(2 - 2**-23) * 2**127, the float32 range")
     return exact
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import Real, dtype_of, in_range, integer, integer_array, real
+from refq.arguments import Real, dtype_of, in_range, integer, integer_array, member, real
 from refq.formats import IntFormat, Overflow, Rounding
 from refq.rounding import add_and_shift, constants, narrow
 from refq.rules import Derivation, FixedScale, Scaling
@@ -46,7 +46,7 @@ def high_multiply(a: Any, b: Any, bits: int = 32, rounding: Rounding = Rounding.
     """
     left, right, fmt = _pair("high_multiply", a, b, bits)
     out = np.empty(left.size, dtype_of(bits, True))
-    stage = constants(Rounding(rounding), bits - 1)
+    stage = constants(Rounding(member("high_multiply", "rounding", rounding, Rounding)), bits - 1)
     _high_multiply(left.ravel(), right.ravel(), bits - 1, *stage, fmt.qmax, out)
     return out.reshape(left.shape)
 
@@ -67,9 +67,11 @@ def saturating_left_shift(x: Any, shift: int, bits: int = 32) -> NDArray[Any]:
     >>> saturating_left_shift([1, -(2**30)], 2)
     array([          4, -2147483648], dtype=int32)
     """
-    array, _, fmt = _pair("saturating_left_shift", x, 0, bits)
+    fmt = IntFormat(integer("saturating_left_shift", "bits", bits, 2, 32))
+    array = integer_array("saturating_left_shift", "x", x)
+    in_range("saturating_left_shift", "x", array, fmt.qmin, fmt.qmax)
     count = integer("saturating_left_shift", "shift", shift, 0, 31)
-    return narrow(array << count, fmt, Overflow.SATURATE)
+    return narrow(array.astype(np.int64) << count, fmt, Overflow.SATURATE)
 
 
 def derive(scale: Real, derivation: Derivation | str = Derivation.Q31, fraction_bits: int = 16) -> FixedScale:
@@ -96,6 +98,7 @@ def effective_scale(input: Real, weight: Real, output: Real, scaling: Scaling = 
     Fraction(1, 4)
     """
     scales = [real("effective_scale", n, s) for n, s in (("input", input), ("weight", weight), ("output", output))]
-    if scaling in (Scaling.DIVISION, Scaling.RECIPROCAL):
-        raise ValueError(f"effective_scale: scaling={scaling.value!r} is for quantize; pass one of the products")
-    return spec.effective_scale(scales[0], scales[1], scales[2], scaling)
+    legal = [s.value for s in Scaling if s not in (Scaling.DIVISION, Scaling.RECIPROCAL)]
+    if scaling not in legal:
+        raise ValueError(f"effective_scale: scaling={scaling!r} is no scale product; legal: {', '.join(legal)}")
+    return spec.effective_scale(scales[0], scales[1], scales[2], Scaling(scaling))

@@ -6,16 +6,11 @@ search in their thresholds. Twins of `refq.spec.requantize`. Each comes with `tu
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from refq.plans import ExactPlan, FloatPlan, IntegerPlan, Plan
+from refq.plans import ExactPlan, FloatPlan, IntegerPlan
 from refq.rounding import add_and_shift, round_real
-from refq.rules import Arithmetic
 
 
 @njit
@@ -30,7 +25,7 @@ def _move(x, p):
 
 @njit
 def integer_value(x, p):
-    """The rounded value before it is narrowed. |x * multiplier + addend| < 2**62 - 2**31."""
+    """The rounded value before it is narrowed. |x| <= Plan.acc_bound keeps every sum below 2**63."""
     if p.move != 0:
         x = _move(x, p)
     value = x * p.multiplier + p.addend
@@ -54,7 +49,7 @@ def integer_code(x, p):
 
 @njit
 def integer_plain(x, p):
-    """integer_code where nothing moves or wraps and the first rounding only adds: see `fastest`."""
+    """integer_code where nothing moves or wraps and the first rounding only adds: see `dispatch.fastest`."""
     value = x * p.multiplier + p.addend
     value = (value + p.high_add) >> p.high
     value = add_and_shift(value, p.low, p.low_add, p.low_negative, p.low_odd, p.before)
@@ -63,7 +58,14 @@ def integer_plain(x, p):
 
 @njit
 def integer_turn(x, p):
-    """How many times the result has wrapped: monotone in x between two wraps of the input."""
+    """How many times the value has wrapped: monotone in x between two wraps of the input.
+
+    Where the middle wraps, its halved value cannot wrap again.
+    """
+    if p.wrap_mid != 0:
+        product = x * p.multiplier + p.addend
+        middle = add_and_shift(product, p.high, p.high_add, p.high_negative, p.high_odd, 0)
+        return (middle + 2147483648) >> 32
     if p.wrap_out == 0:
         return 0
     return (integer_value(x, p) + p.inside + 2147483648) >> 32
@@ -98,14 +100,14 @@ def float_code(x, p):
 
 @njit
 def float32_plain(x, p):
-    """float_code where a float32 multiply is all there is: see `fastest`."""
+    """float_code where a float32 multiply is all there is: see `dispatch.fastest`."""
     value = round_real(np.float64(np.float32(x) * np.float32(p.scale)), p.parity, p.up, p.down)
     return np.int32(min(max(value, p.qmin - p.after), p.qmax - p.after) + p.after)
 
 
 @njit
 def float64_plain(x, p):
-    """float_code where a float64 multiply is all there is: see `fastest`."""
+    """float_code where a float64 multiply is all there is: see `dispatch.fastest`."""
     value = round_real(np.float64(x) * p.scale, p.parity, p.up, p.down)
     return np.int32(min(max(value, p.qmin - p.after), p.qmax - p.after) + p.after)
 
@@ -163,55 +165,3 @@ def float_column(table, c, qmin):
 def exact_column(table, c, qmin):
     """Column c of a threshold table as a record."""
     return ExactPlan(table[:, c], qmin)
-
-
-# arithmetic -> (code of one accumulator, how often it wrapped, record of one channel)
-KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
-    Arithmetic.INTEGER: (integer_code, integer_turn, integer_column),
-    Arithmetic.FLOAT32: (float_code, float_turn, float_column),
-    Arithmetic.FLOAT64: (float_code, float_turn, float_column),
-    Arithmetic.EXACT: (exact_code, exact_turn, exact_column),
-}
-
-# arithmetic -> a shorter kernel, some times as fast, and the fields that must be zero for it to be the same
-_PLAIN: dict[Arithmetic, tuple[Callable[..., Any], tuple[int, ...]]] = {
-    Arithmetic.INTEGER: (
-        integer_plain,
-        tuple(IntegerPlan._fields.index(f) for f in ("move", "high_negative", "high_odd", "wrap_mid", "wrap_out")),
-    ),
-    Arithmetic.FLOAT32: (float32_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
-    Arithmetic.FLOAT64: (float64_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
-}
-
-
-def fastest(prepared: Plan) -> Callable[..., Any]:
-    """The kernel for one accumulator that serves every channel of the plan."""
-    plain, idle = _PLAIN.get(prepared.arithmetic, (None, ()))
-    if plain is None or prepared.table[list(idle)].any() or prepared.qmax >= 1 << 31:
-        return KERNELS[prepared.arithmetic][0]
-    return plain
-
-
-@njit
-def _planes(code, column, acc, table, qmin, out):
-    """acc: (outer, channels, inner); the channel's numbers are loop invariants, so its unused stages vanish."""
-    for o in range(acc.shape[0]):
-        for c in range(acc.shape[1]):
-            p = column(table, c, qmin)
-            for i in range(acc.shape[2]):
-                out[o, c, i] = code(acc[o, c, i], p)
-
-
-@njit
-def _channels_last(code, column, acc, table, qmin, out):
-    """acc: (outer, channels, 1) with channels innermost."""
-    for o in range(acc.shape[0]):
-        for c in range(acc.shape[1]):
-            out[o, c, 0] = code(acc[o, c, 0], column(table, c, qmin))
-
-
-def run_plan(prepared: Plan, acc: NDArray[Any], out: NDArray[Any]) -> None:
-    """Fill out (outer, channels, inner) from acc of the same shape; both C-contiguous, ranges already checked."""
-    code, column = fastest(prepared), KERNELS[prepared.arithmetic][2]
-    kernel = _channels_last if acc.shape[2] == 1 and acc.shape[1] > 1 else _planes
-    kernel(code, column, acc, prepared.table, prepared.qmin, out)

@@ -151,6 +151,10 @@ def _may_leave_int32(rule: Rule, fixed: FixedScale, zero_point: int) -> bool:
     return (largest >> fixed.shift) + abs(zero_point) + 2 >= 1 << 31
 
 
+def _wraps_last(rule: Rule) -> bool:
+    return rule.clamp == Clamp.LAST and rule.result_bits == 32
+
+
 def _float_may_leave_int32(rule: Rule, scale: Fraction, zero_point: int, scaling: Scaling | None) -> bool:
     """The same for a float product, one more for its rounding; a real input has no bound."""
     if scaling in (Scaling.DIVISION, Scaling.RECIPROCAL):
@@ -175,7 +179,9 @@ def float_plan(
         parity=parity,
         up=up,
         down=down,
-        last=rule.clamp == Clamp.LAST and _float_may_leave_int32(rule, scale, zero_point, scaling),
+        last=rule.clamp == Clamp.LAST
+        and rule.result_bits == 32
+        and _float_may_leave_int32(rule, scale, zero_point, scaling),
         after=0 if before else zero_point,
         qmin=fmt.qmin,
         qmax=fmt.qmax,
@@ -189,14 +195,18 @@ def _exact_column(rule: Rule, scale: Fraction, zero_point: int, fmt: IntFormat) 
     return [min(max(t, -(1 << 63)), (1 << 63) - 1) for t in found]
 
 
-def _acc_bound(rule: Rule, operands: list[Any]) -> int:
-    """Largest |acc| for which no step of the kernel leaves int64."""
-    if rule.arithmetic != Arithmetic.INTEGER:
-        return (1 << 63) - 2
-    widest = max((max(abs(f.multiplier), 1) for f in operands), default=1)
-    addend = max((abs(f.addend) for f in operands), default=0)
-    # 2**62 - 2**31 keeps the nudge and the constants of add_and_shift inside 2**63
-    return max(((1 << 62) - (1 << 31) - addend) // widest, 0)
+def _acc_bound(arithmetic: Arithmetic, columns: list[Any]) -> int:
+    """Largest |acc| for which |acc * multiplier + addend| plus every constant added to it stays below 2**63."""
+    if arithmetic != Arithmetic.INTEGER:
+        # an exact threshold over int64 is held as its largest value, which is therefore not asked
+        return (1 << 63) - 2 if arithmetic == Arithmetic.EXACT else 1 << 63
+    return min((_room(p) // max(abs(p.multiplier), 1) for p in columns), default=0)
+
+
+def _room(p: IntegerPlan) -> int:
+    high = abs(p.high_add) + abs(p.high_negative) + abs(p.high_odd)
+    low = abs(p.low_add) + abs(p.low_negative) + abs(p.low_odd)
+    return (1 << 63) - 1 - abs(p.addend) - max(high, low)
 
 
 def plan(rule: Rule, scales: list[Fraction | FixedScale], zero_points: list[int], fmt: IntFormat) -> Plan:
@@ -212,4 +222,4 @@ def plan(rule: Rule, scales: list[Fraction | FixedScale], zero_points: list[int]
         dtype = np.float64
         columns = [float_plan(rule, s, z, fmt) for s, z in zip(operands, zero_points, strict=True)]  # type: ignore[arg-type]
     rows = np.array(columns, dtype=dtype).reshape(len(columns), -1)
-    return Plan(rule.arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, fmt.qmax, _acc_bound(rule, operands))
+    return Plan(rule.arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, fmt.qmax, _acc_bound(rule.arithmetic, columns))

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import dtype_of, in_range, integer, integer_array
+from refq.arguments import dtype_of, format_of, in_range, integer, integer_array, member
 from refq.formats import IntFormat, Overflow, Rounding
 
 
@@ -45,7 +45,7 @@ def constants(rounding: Rounding, shift: int) -> tuple[int, int, int]:
 def add_and_shift(x, shift, add, if_negative, if_odd, offset):
     """Twin of spec.rounding.shift_right; sign and parity are those of the floor plus `offset`.
 
-    |x| < 2**62 and 0 <= shift <= 62, so x + 2**62 - 1 does not wrap.
+    0 <= shift <= 62 and |x| + |add| + |if_negative| + |if_odd| < 2**63, so nothing wraps.
     """
     total = x + add
     if if_negative != 0:
@@ -72,9 +72,10 @@ def shift_right(x: Any, shift: int, rounding: Rounding) -> NDArray[np.int64]:
     """
     array = integer_array("shift_right", "x", x)
     bits = integer("shift_right", "shift", shift, 0, 62)
+    rule = Rounding(member("shift_right", "rounding", rounding, Rounding))
     in_range("shift_right", "x", array, -(1 << 62) + 1, (1 << 62) - 1)
     out = np.empty(array.size, np.int64)
-    _shift_right(array.astype(np.int64).ravel(), bits, *constants(Rounding(rounding), bits), out)
+    _shift_right(array.astype(np.int64).ravel(), bits, *constants(rule, bits), out)
     return out.reshape(array.shape)
 
 
@@ -133,12 +134,13 @@ def round_to_integer(x: Any, rounding: Rounding) -> NDArray[np.int64]:
     array = np.asarray(x)
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"round_to_integer: x has dtype {array.dtype}; pass float32 or float64")
+    rule = Rounding(member("round_to_integer", "rounding", rounding, Rounding))
     bad = ~(np.abs(array) <= 2.0**62)
     if bad.any():
         at = int(np.argmax(bad))
         raise ValueError(f"round_to_integer: x.flat[{at}]={array.flat[at]} is outside -2**62..2**62")
     out = np.empty(array.size, np.int64)
-    _round_to_integer(array.astype(np.float64).ravel(), *REAL_CONSTANTS[Rounding(rounding)], out)
+    _round_to_integer(array.astype(np.float64).ravel(), *REAL_CONSTANTS[rule], out)
     return out.reshape(array.shape)
 
 
@@ -153,6 +155,7 @@ def narrow(x: Any, fmt: IntFormat, overflow: Overflow) -> NDArray[Any]:
     array([-56, 127], dtype=int8)
     """
     array = integer_array("narrow", "x", x)
+    fmt, overflow = format_of("narrow", fmt), Overflow(member("narrow", "overflow", overflow, Overflow))
     dtype = dtype_of(fmt.bits, fmt.signed)
     if overflow == Overflow.SATURATE:
         low = np.maximum(array, fmt.qmin) if _reaches_below(array, fmt.qmin) else array

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from refq import INT8, RULES, Clamp, FixedScale, IntFormat, Rounding, Rule, ZeroPoint, requantize
-from refq.requantize import prepare
+from refq.parameters import prepare
 from refq.spec import requantize as spec
 
 ORDERS = [(zero_point, clamp) for zero_point in ZeroPoint for clamp in Clamp]

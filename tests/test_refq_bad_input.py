@@ -66,7 +66,7 @@ RANGE = [
         lambda: derive(1e-40),
         "derive: scale=1e-40 is below 2**-126 (subnormal in float32); runtimes may flush it to zero",
     ),
-    (lambda: derive(2**128), f"derive: scale={2**128} is outside 2**-126..2**128, the float32 range"),
+    (lambda: derive(2**128), f"derive: scale={2**128} is outside 2**-126..(2 - 2**-23) * 2**127, the float32 range"),
     (
         lambda: derive(0.5, "q32"),
         "derive: derivation='q32' is unknown; legal: q31, q31_saturated, mantissa24, mantissa15, reduced15, tosa32, "
@@ -75,7 +75,8 @@ RANGE = [
     (lambda: derive(0.5, "fixed_point", 63), "derive: fraction_bits=63 is outside 0..62"),
     (
         lambda: effective_scale(1.0, 1.0, 1.0, Scaling.DIVISION),
-        "effective_scale: scaling='division' is for quantize; pass one of the products",
+        "effective_scale: scaling=<Scaling.DIVISION: 'division'> is no scale product; legal: float32_product, "
+        "double_product, mixed_product, exact_product",
     ),
     (lambda: effective_scale(1.0, 0.0, 1.0), "effective_scale: weight=0.0 is not positive; pass a scale > 0"),
     (lambda: requantize([1], "tflite", 0.5), f"requantize: rule='tflite' is unknown; legal: {LEGAL_RULES}"),
@@ -103,7 +104,7 @@ RANGE = [
     ),
     (
         lambda: requantize([1], "gemmlowp_double", FixedScale(1 << 30, 31, 5)),
-        "requantize: addend=5 needs a rule of one shift; gemmlowp_double has two",
+        "requantize: addend=5 needs a rule of one plain shift; gemmlowp_double is none",
     ),
     (
         lambda: requantize([1], "xnnpack_rndnu", 2.0**33),

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import floor
 
 from refq import RULES, Arithmetic, Derivation, IntFormat, Rule, Scaling, Semantics
-from refq.requantize import check_scale
+from refq.parameters import check_scale
 from refq.spec.requantize import Step, requantize_steps
 from verify.scales import Scale
 

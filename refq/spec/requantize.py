@@ -94,9 +94,17 @@ def _float_format(rule: Rule) -> FloatFormat:
     return FLOAT32 if rule.arithmetic == Arithmetic.FLOAT32 else FLOAT64
 
 
+def _rounded(value: Fraction, fmt: FloatFormat) -> Fraction:
+    """round_to_float, where 2**overflow stands for infinity: whatever follows saturates either."""
+    try:
+        return round_to_float(value, fmt)
+    except OverflowError:
+        return Fraction(2) ** fmt.overflow * (1 if value > 0 else -1)
+
+
 def _float_product(acc: int, scale: Fraction, fmt: FloatFormat) -> tuple[list[Step], Fraction]:
-    converted = round_to_float(Fraction(acc), fmt)
-    product = round_to_float(converted * scale, fmt)
+    converted = _rounded(Fraction(acc), fmt)
+    product = _rounded(converted * scale, fmt)
     return [
         Step(f"accumulator as {fmt.name}", converted),
         Step("exact product with it", converted * scale),
@@ -116,7 +124,8 @@ def _scaled(acc: int, rule: Rule, scale: Fraction | FixedScale) -> tuple[list[St
 
 def _add_zero_point(value: Fraction, rule: Rule, zero_point: int) -> Fraction:
     if rule.arithmetic in _FLOATS:
-        return round_to_float(value + zero_point, _float_format(rule))
+        number = _float_format(rule)
+        return _rounded(value + _rounded(Fraction(zero_point), number), number)
     return value + zero_point
 
 
@@ -124,10 +133,11 @@ def _store(rounded: int, rule: Rule, offset: int, fmt: IntFormat) -> int:
     """Zero point (if still to come), width of the result, clamp."""
     if rule.arithmetic == Arithmetic.INTEGER and rule.result_bits == 32:
         rounded = narrow(rounded, INT32, Overflow.WRAP)
-    if rule.arithmetic in _FLOATS and rule.clamp == Clamp.LAST and not INT32.qmin <= rounded <= INT32.qmax:
+    last = rule.clamp == Clamp.LAST and rule.arithmetic != Arithmetic.EXACT and rule.result_bits == 32
+    if last and not INT32.qmin <= rounded <= INT32.qmax:
         rounded = INT32.qmin  # what x86 converts every float outside int32 to
     total = rounded + offset
-    if rule.clamp == Clamp.LAST and rule.arithmetic != Arithmetic.EXACT and rule.result_bits == 32:
+    if last:
         total = narrow(total, INT32, Overflow.WRAP)
     return narrow(total, fmt, Overflow.SATURATE)
 
@@ -166,14 +176,17 @@ def requantize(acc: int, rule: Rule, scale: Fraction | FixedScale, zero_point: i
 def quantize_steps(
     x: Fraction, rule: Rule, scaling: Scaling, scale: Fraction, zero_point: int, fmt: IntFormat
 ) -> list[Step]:
-    """Every intermediate value on the way from a real x to its code: x / scale, or x * (1 / scale)."""
+    """Every intermediate value on the way from a real x to its code: x / scale, or x * (1 / scale).
+
+    The scale is a float32, as model files hold it, whatever the arithmetic.
+    """
     number = _float_format(rule)
-    scale = round_to_float(scale, number)
+    scale = round_to_float(scale, FLOAT32)
     if scaling == Scaling.DIVISION:
-        value = round_to_float(x / scale, number)
+        value = _rounded(x / scale, number)
         return _finish([Step(f"x / scale as {number.name}", value)], value, rule, zero_point, fmt)
-    inverse = round_to_float(1 / scale, number)
-    value = round_to_float(x * inverse, number)
+    inverse = _rounded(1 / scale, number)
+    value = _rounded(x * inverse, number)
     steps = [Step(f"1 / scale as {number.name}", inverse), Step(f"x times it as {number.name}", value)]
     return _finish(steps, value, rule, zero_point, fmt)
 

@@ -9,10 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from refq.arguments import Real, integer
+from refq.dispatch import KERNELS
 from refq.formats import INT8, INT32, IntFormat
-from refq.pipeline import KERNELS
+from refq.parameters import check_scale, find, prepare
 from refq.plans import IntegerPlan, Plan
-from refq.requantize import check_scale, find, prepare
 from refq.rules import Arithmetic, FixedScale, Rule
 from refq.semantics import RULES
 from refq.spec.requantize import requantize as requantize_one
@@ -148,6 +148,8 @@ def staircase(
     width = min(found.acc_bits, 64) - 1
     if first < -(1 << width) or last >= 1 << width or low > -prepared.acc_bound:
         raise ValueError(f"staircase: domain={first}..{last} is outside {low}..{high} of {found.name}")
+    if found.arithmetic != Arithmetic.EXACT and found.result_bits == 32:
+        raise ValueError(f"staircase: domain={first}..{last} is outside {low}..{high}, where wraps can be cut out")
     exact = check_scale("staircase", found, scale)
 
     def definition(xs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,6 +10,13 @@ from refq.formats import INT8, IntFormat
 from refq.staircase.steps import Staircase
 
 
+def _rising(function: str, steps: Staircase, scale: Fraction) -> tuple[Staircase, Fraction]:
+    """The staircase and scale, reflected where the scale is negative, so that the exact value rises."""
+    if not isinstance(scale, Fraction | int) or scale == 0:
+        raise ValueError(f"{function}: scale={scale!r} is not a Fraction other than 0; pass Fraction(scale)")
+    return (steps.reflected(), -Fraction(scale)) if scale < 0 else (steps, Fraction(scale))
+
+
 def target(scale: Fraction, zero_point: int, fmt: IntFormat, x: int) -> Fraction:
     """The real number the code stands for, in output steps: x * scale + zero_point, clamped to the format."""
     return min(max(x * scale + zero_point, Fraction(fmt.qmin)), Fraction(fmt.qmax))
@@ -25,6 +32,7 @@ def max_error(steps: Staircase, scale: Fraction, zero_point: int = 0, fmt: IntFo
     >>> max_error(staircase("gemmlowp_double", 0.25), Fraction(1, 4))
     (Fraction(3, 4), 1)
     """
+    _rising("max_error", steps, scale)
     candidates = [x for first, last, _ in steps.ends() for x in (first, last)]
     levels = [level for _, _, level in steps.ends() for _ in (0, 1)]
     errors = [abs(v - target(scale, zero_point, fmt, x)) for x, v in zip(candidates, levels, strict=True)]
@@ -69,6 +77,7 @@ def error_histogram(
     {'-1/4': 4, '0': 4, '1/4': 4, '1/2': 4}
     """
     integer("error_histogram", "bins_per_step", bins_per_step, 1, 1 << 16)
+    steps, scale = _rising("error_histogram", steps, scale)
     counts: dict[int, int] = {}
     for first, last, level, clamped in _cut(steps, scale, zero_point, fmt):
         if clamped is not None:

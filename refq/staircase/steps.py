@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refq.arguments import in_range, integer_array
+
 
 @dataclass(frozen=True, eq=False)
 class Staircase:
@@ -39,8 +41,10 @@ class Staircase:
         return hash((self.first, self.last, self.starts.tobytes(), self.levels.tobytes()))
 
     def __call__(self, x: Any) -> NDArray[np.int64]:
-        """The levels at x, an integer array inside first..last."""
-        return self.levels[np.searchsorted(self.starts, np.asarray(x), side="right") - 1]
+        """The levels at x, an integer array; ValueError outside first..last."""
+        array = integer_array("Staircase", "x", x)
+        in_range("Staircase", "x", array, self.first, self.last)
+        return self.levels[np.searchsorted(self.starts, array, side="right") - 1]
 
     @property
     def size(self) -> int:
@@ -57,6 +61,13 @@ class Staircase:
         """(first, last, level) of every step."""
         lasts = [int(s) - 1 for s in self.starts[1:]] + [self.last]
         return [(int(s), e, int(v)) for s, e, v in zip(self.starts, lasts, self.levels, strict=bool(self.size))]
+
+    def reflected(self) -> Staircase:
+        """f(-x) on -last..-first."""
+        if self.first == -(1 << 63):
+            raise ValueError("Staircase: -first is outside int64; pass a domain that starts at -(2**63 - 1)")
+        ends = np.append(self.starts[1:] - 1, np.int64(self.last)) if self.size else self.starts
+        return Staircase(-self.last, -self.first, -ends[::-1], self.levels[::-1])
 
 
 @dataclass(frozen=True)

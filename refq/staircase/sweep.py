@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit, prange
 
 from refq.arguments import Real
+from refq.dispatch import KERNELS, fastest
 from refq.formats import INT8, IntFormat
-from refq.pipeline import KERNELS, fastest
-from refq.requantize import prepare
+from refq.parameters import prepare
 from refq.rules import FixedScale, Rule
 
 BLOCK = 2048

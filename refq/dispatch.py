@@ -1,0 +1,77 @@
+"""Which kernel runs a plan, and the two loops that run it over an array."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+from numpy.typing import NDArray
+
+from refq.pipeline import (
+    exact_code,
+    exact_column,
+    exact_turn,
+    float32_plain,
+    float64_plain,
+    float_code,
+    float_column,
+    float_turn,
+    integer_code,
+    integer_column,
+    integer_plain,
+    integer_turn,
+)
+from refq.plans import FloatPlan, IntegerPlan, Plan
+from refq.rules import Arithmetic
+
+# arithmetic -> (code of one accumulator, how often it wrapped, record of one channel)
+KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    Arithmetic.INTEGER: (integer_code, integer_turn, integer_column),
+    Arithmetic.FLOAT32: (float_code, float_turn, float_column),
+    Arithmetic.FLOAT64: (float_code, float_turn, float_column),
+    Arithmetic.EXACT: (exact_code, exact_turn, exact_column),
+}
+
+# arithmetic -> a shorter kernel, some times as fast, and the fields that must be zero for it to be the same
+_PLAIN: dict[Arithmetic, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    Arithmetic.INTEGER: (
+        integer_plain,
+        tuple(IntegerPlan._fields.index(f) for f in ("move", "high_negative", "high_odd", "wrap_mid", "wrap_out")),
+    ),
+    Arithmetic.FLOAT32: (float32_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
+    Arithmetic.FLOAT64: (float64_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
+}
+
+
+def fastest(prepared: Plan) -> Callable[..., Any]:
+    """The kernel for one accumulator that serves every channel of the plan."""
+    plain, idle = _PLAIN.get(prepared.arithmetic, (None, ()))
+    if plain is None or prepared.table[list(idle)].any() or prepared.qmax >= 1 << 31:
+        return KERNELS[prepared.arithmetic][0]
+    return plain
+
+
+@njit
+def _planes(code, column, acc, table, qmin, out):
+    """acc: (outer, channels, inner); the channel's numbers are loop invariants, so its unused stages vanish."""
+    for o in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            p = column(table, c, qmin)
+            for i in range(acc.shape[2]):
+                out[o, c, i] = code(acc[o, c, i], p)
+
+
+@njit
+def _channels_last(code, column, acc, table, qmin, out):
+    """acc: (outer, channels, 1) with channels innermost."""
+    for o in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            out[o, c, 0] = code(acc[o, c, 0], column(table, c, qmin))
+
+
+def run_plan(prepared: Plan, acc: NDArray[Any], out: NDArray[Any]) -> None:
+    """Fill out (outer, channels, inner) from acc of the same shape; both C-contiguous, ranges already checked."""
+    code, column = fastest(prepared), KERNELS[prepared.arithmetic][2]
+    kernel = _channels_last if acc.shape[2] == 1 and acc.shape[1] > 1 else _planes
+    kernel(code, column, acc, prepared.table, prepared.qmin, out)
