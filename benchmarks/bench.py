@@ -19,7 +19,7 @@ import numpy as np
 
 import refq
 
-ACC = np.random.default_rng(20260101).integers(-(1 << 31), 1 << 31, 1 << 16).astype(np.int32)
+ACC = np.random.default_rng(20260101).integers(-(1 << 31), 1 << 31, 1 << 20).astype(np.int32)
 SCALE = refq.FixedScale(1518500250, 44)
 
 
@@ -53,7 +53,7 @@ def numpy_float32() -> np.ndarray:
 
 
 def requantize() -> None:
-    """Array requantize, one core, 65,536 int32 accumulators to int8, public function with its checks."""
+    """Array requantize, one core, 2**20 int32 accumulators to int8, public function with its checks."""
     baselines = {True: numpy_float32, False: numpy_double}
     for rule in refq.RULES.values():
         name = rule.name
@@ -161,9 +161,8 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    print(
-        f"refq {refq.__version__}, Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
-    )
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    print(f"refq {refq.__version__}, {versions}")
     print(f"{processor()}, {numba.config.NUMBA_NUM_THREADS} threads")
     for wanted in sys.argv[1:] or BENCHMARKS:
         BENCHMARKS[wanted]()

@@ -35,7 +35,7 @@ def main() -> None:
     for acc in ACCUMULATORS:
         axes.text(acc, 0.75, str(acc), ha="center", va="center", color="#555555")
     axes.text(-12.0, 0.75, "accumulator", ha="right", va="center", color="#555555")
-    title = "Stored code at scale 1/4, zero point 0. Orange: differs from the exact product rounded to nearest, ties to even."
+    title = "Stored code at scale 1/4, zero point 0. Orange: not the exact product rounded to nearest, ties to even."
     axes.set_title(title, loc="left", x=-0.0, fontsize=9)
     axes.set_xlim(-20.5, 11.6)
     axes.set_ylim(-len(RULES) + 0.4, 1.2)

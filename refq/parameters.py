@@ -10,7 +10,8 @@ import numpy as np
 
 from refq.arguments import Real, format_of, integer, real
 from refq.formats import INT8, IntFormat
-from refq.plans import Plan, plan
+from refq.planner import plan
+from refq.plans import Plan
 from refq.rules import Arithmetic, Derivation, FixedScale, Rule, Split
 from refq.semantics import RULES
 from refq.spec.fixedpoint import fixed_scale
@@ -40,6 +41,9 @@ def find(function: str, rule: Rule | str, rules: dict[str, Rule]) -> Rule:
 def check_fixed(function: str, rule: Rule, fixed: FixedScale) -> FixedScale:
     """Multiplier and shift inside what the rule's arithmetic is defined on."""
     low, high = _MULTIPLIERS.get(rule.derivation, (-_Q31, _Q31))
+    if rule.arithmetic == Arithmetic.EXACT:
+        # its thresholds are divisions by the scale
+        low = 1
     integer(function, "multiplier", fixed.multiplier, low, high)
     least = 1 if rule.split == Split.HALVE_LAST else 0
     integer(function, "shift", fixed.shift, *_SHIFTS.get(rule.derivation, (least, 62)))

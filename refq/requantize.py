@@ -15,7 +15,8 @@ from refq.arguments import Real, dtype_of, in_range, integer, integer_array, rea
 from refq.dispatch import run_plan
 from refq.formats import INT8, IntFormat
 from refq.parameters import check_format, find, paired, prepare
-from refq.plans import Plan, float_plan
+from refq.planner import float_plan
+from refq.plans import Plan
 from refq.rules import Arithmetic, FixedScale, Rule, Scaling
 from refq.semantics import QUANTIZE_RULES
 from refq.spec.floats import FLOAT32, round_to_float

@@ -176,7 +176,7 @@ IDENTITIES: tuple[tuple[str, str, str], ...] = (
     ("tosa_scale32_double", "gemmlowp_double", "same multiplier, shift >= 31"),
     ("tosa_scale32_single", "single_up", "same multiplier, 2 <= shift <= 62"),
     ("qnnpack_q31", "gemmlowp_double", "float32_product, result inside int32"),
-    ("xnnpack_rndnu", "single_up", "float32_product"),
+    ("xnnpack_rndnu", "single_up", "float32_product, result inside int32"),
     ("qnnpack_precise", "single_away", "float32_product, result inside int32"),
 )
 
@@ -203,7 +203,7 @@ def _pick(text: str, words: list[str], at: int, default: str, legal: tuple[str, 
 
 
 def parse_semantics(text: str, quantize: bool = False) -> Semantics:
-    """RULE[/SCALING[/ZERO_POINT]]; without them the double product (quantize: division), zero point after.
+    """RULE[/SCALING[/ZERO_POINT[/CLAMP]]]; without them double_product (quantize: division), after, the rule's clamp.
 
     >>> parse_semantics("gemmlowp_double/mixed_product").label
     'gemmlowp_double/mixed_product/after'
@@ -211,9 +211,10 @@ def parse_semantics(text: str, quantize: bool = False) -> Semantics:
     rules = QUANTIZE_RULES if quantize else RULES
     scalings = tuple(s.value for s in Scaling if quantize == (s in (Scaling.DIVISION, Scaling.RECIPROCAL)))
     words = text.split("/")
-    if len(words) > 3:
-        raise ValueError(f"parse_semantics: text={text!r} has {len(words)} parts; write RULE/SCALING/ZERO_POINT")
+    if len(words) > 4:
+        raise ValueError(f"parse_semantics: text={text!r} has {len(words)} parts; write RULE/SCALING/ZERO_POINT/CLAMP")
     rule = rules[_pick(text, words, 0, "", tuple(rules))]
     scaling = _pick(text, words, 1, "division" if quantize else "double_product", scalings)
     order = _pick(text, words, 2, "after", ("before", "after"))
-    return Semantics(replace(rule, zero_point=ZeroPoint(order)), Scaling(scaling))
+    clamp = _pick(text, words, 3, rule.clamp.value, ("first", "last"))
+    return Semantics(replace(rule, zero_point=ZeroPoint(order), clamp=Clamp(clamp)), Scaling(scaling))

@@ -34,7 +34,8 @@ from refq import (
     requantize,
 )
 from refq.pipeline import exact_code, float_code, integer_code
-from refq.plans import ExactPlan, FloatPlan, IntegerPlan, plan
+from refq.planner import plan
+from refq.plans import ExactPlan, FloatPlan, IntegerPlan
 from refq.spec import requantize as spec
 
 FLOAT_EXACT = 1 << 53  # Python's int to NumPy float32 conversion goes through float64, exact up to here

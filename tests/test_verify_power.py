@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from boxes import Requantizer, box, following, real_scale
 
-from refq import IntFormat, Rounding, Semantics, parse_semantics, requantize
+from refq import IntFormat, Rounding, Semantics, parse_semantics, quantize, requantize
 from verify.conform import verify_op
 from verify.identify import candidates, identify_op
 
@@ -58,7 +58,7 @@ def test_every_candidate_is_named_when_planted(semantics: Semantics) -> None:
 
 def test_the_plants_differ_from_the_base_rule() -> None:
     others = [parse_semantics(label) for label in SOME[1:]]
-    wrong = [verify_op(following(s), "planted", OP, BASE).wrong for s in others]
+    wrong = [verify_op(following(s), "planted", OP, [BASE]).wrong for s in others]
     assert min(wrong) > 0
 
 
@@ -133,7 +133,7 @@ DEVIATIONS: list[Requantizer] = [
 
 @pytest.mark.parametrize("deviation", DEVIATIONS, ids=lambda f: f.__name__)
 def test_deviation_is_caught_and_follows_no_named_rule(deviation: Requantizer) -> None:
-    result = verify_op(box(deviation), "planted", OP, BASE)
+    result = verify_op(box(deviation), "planted", OP, [BASE])
     assert result.wrong > 0
     assert result.counterexamples
     verdicts = identify_op(box(deviation), "planted", OP)
@@ -155,7 +155,7 @@ POSITIONAL: list[Callable[..., np.ndarray]] = [special_zero_weights, another_rul
 
 @pytest.mark.parametrize("deviation", POSITIONAL, ids=lambda f: f.__name__)
 def test_deviation_outside_the_main_path_is_caught(deviation: Callable[..., np.ndarray]) -> None:
-    assert verify_op(deviation, "planted", OP, BASE).wrong > 0
+    assert verify_op(deviation, "planted", OP, [BASE]).wrong > 0
 
 
 def test_remainder_rule_is_named() -> None:
@@ -166,9 +166,42 @@ def test_remainder_rule_is_named() -> None:
 
 
 def test_counterexample_can_be_replayed() -> None:
-    result = verify_op(box(truncates), "planted", OP, BASE)
+    result = verify_op(box(truncates), "planted", OP, [BASE])
     witness = result.counterexamples[0]
     case = witness.case
     scale = real_scale(vars(case) | {"weight_scale": case.weight_scale}, BASE)
     expected = requantize(np.array([witness.x]), BASE.rule, scale, zero_point=case.zero_point, fmt=case.fmt)
     assert int(expected[0]) == witness.expected != witness.got
+
+
+def quantizes_otherwise_at_the_end(op: str, parameters: dict[str, Any], inputs: dict[str, Any]) -> np.ndarray:
+    """Ties even in whole vectors of 8, ties away in the rest."""
+    x, scale, zero_point = inputs["x"], parameters["output_scale"], parameters["output_zero_point"]
+    codes = quantize(x, "float32_ties_even", scale, zero_point=zero_point)
+    tail = len(codes) // 8 * 8
+    codes[tail:] = quantize(x[tail:], "float32_ties_away", scale, zero_point=zero_point)
+    return codes
+
+
+def test_a_quantizer_with_two_rules_conforms_to_neither() -> None:
+    for name in ("float32_ties_even", "float32_ties_away"):
+        rule = parse_semantics(name, quantize=True)
+        assert verify_op(quantizes_otherwise_at_the_end, "planted", "QUANTIZE", [rule]).wrong > 0
+    blocks, remainder = identify_op(quantizes_otherwise_at_the_end, "planted", "QUANTIZE")
+    assert [c.semantics.label for c in blocks.consistent] == ["float32_ties_even/division/after"]
+    assert [c.semantics.label for c in remainder.consistent] == ["float32_ties_away/division/after"]
+
+
+def test_a_label_without_clamp_stands_for_either_order() -> None:
+    first, last = parse_semantics("double_up/double_product/after/first"), parse_semantics("double_up")
+    assert verify_op(following(last), "planted", OP, [first]).wrong > 0
+    result = verify_op(following(last), "planted", OP, [first, last])
+    assert (result.wrong, result.semantics) == (0, last)
+
+
+def test_a_counterexample_is_listed_once() -> None:
+    def wrong_at_zero(acc: Any, parameters: dict[str, Any], fmt: IntFormat) -> np.ndarray:
+        return np.where(acc == 0, 99, _base(acc, parameters, fmt)).astype(np.int8)
+
+    found = verify_op(box(wrong_at_zero), "planted", OP, [BASE], errors=1000).counterexamples
+    assert len({(w.case.name, w.carrier, w.x) for w in found}) == len(found) > 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from refq import Scaling, Semantics, parse_semantics
 from verify.backends import Backend, find_backend, installed_version, load
 from verify.conform import Conformance, verify_op
 from verify.failures import BackendError, UsageError
-from verify.identify import Progress, Verdict, identify_op
+from verify.identify import Progress, Verdict, clamps, identify_op
 from verify.questions import check_op, is_quantizing
 from verify.worker import started
 
@@ -80,7 +80,7 @@ def _rule_for(text: str, ops: tuple[str, ...]) -> tuple[Semantics, tuple[str, ..
 
 def verify_backend(
     name: str, rule: str, ops: tuple[str, ...], timeout: float, errors: int, progress: Progress
-) -> tuple[Campaign, Semantics]:
+) -> Campaign:
     """`done` holds one Conformance an op that the rule is about."""
     backend, chosen = _chosen(name, ops)
     try:
@@ -88,7 +88,11 @@ def verify_backend(
     except ValueError as error:
         raise UsageError(str(error)) from None
 
-    def question(ask: Any, op: str) -> Conformance:
-        return verify_op(ask, name, op, semantics, errors, progress)
+    # a label without a clamp order stands for either
+    orders = clamps(semantics.rule) if rule.count("/") < 3 else (semantics.rule.clamp,)
+    variants = [replace(semantics, rule=replace(semantics.rule, clamp=clamp)) for clamp in orders]
 
-    return _run(backend, chosen, timeout, question), semantics
+    def question(ask: Any, op: str) -> Conformance:
+        return verify_op(ask, name, op, variants, errors, progress)
+
+    return _run(backend, chosen, timeout, question)

@@ -100,8 +100,8 @@ def _columns(acc: NDArray[np.int64], zero_point: int, dtype: str) -> Arrays:
     return {"x": _activations(factors[None, :], zero_point, dtype), "w": np.ascontiguousarray(values.T)}
 
 
-# With K > 2**31 / (255 * 126) summands the sum of uint8 * int8 products leaves int32 before the zero point is
-# subtracted: a question about the accumulator, not about its requantization.
+# So few summands that no partial sum of uint8 * int8 products leaves int32, not even before the zero point is
+# subtracted: beyond, some kernels saturate, which is a question about the accumulator (docs/findings.md).
 _LARGEST = 126 * _WEIGHT * ((1 << 31) // (255 * 127) - 2)
 
 CARRIERS: dict[str, tuple[Carrier, ...]] = {

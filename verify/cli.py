@@ -53,11 +53,23 @@ def _scale_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr that vanishes when done."""
+    """A bar on stderr that vanishes when done; where that is no terminal, one line an op."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        seen: set[str] = set()
+
+        def say(text: str, done: int, total: int) -> None:
+            op = text.partition(": ")[0]
+            if op not in seen:
+                seen.add(op)
+                print(f"refq: asking {op}, {total} cases", file=sys.stderr)
+
+        yield say
+        return
+    with Progress(console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
 
@@ -77,7 +89,9 @@ def list_(as_json: bool) -> int:
 @main.command()
 @click.option("--acc", required=True, type=int, help="The accumulator, bias included.")
 @_scale_options
-@click.option("--rule", "rules", multiple=True, help="Only this rule (repeatable): RULE[/SCALE_PRODUCT[/before]].")
+@click.option(
+    "--rule", "rules", multiple=True, help="Only this rule (repeatable): RULE[/PRODUCT[/ZERO_POINT[/CLAMP]]]."
+)
 @click.option("--all-products", is_flag=True, help="Feed every scale product to every rule.")
 @click.option("--steps", is_flag=True, help="Print every step of every rule.")
 @_json_option
@@ -186,7 +200,7 @@ def identify(backend: str, ops: tuple[str, ...], timeout: float, details: bool, 
 
 @main.command("verify")
 @_with_backend
-@click.option("--rule", required=True, help="RULE[/SCALE_PRODUCT[/before]].")
+@click.option("--rule", required=True, help="RULE[/PRODUCT[/ZERO_POINT[/CLAMP]]]; without a clamp order, either.")
 @click.option("--errors", default=20, show_default=True, help="How many counterexamples to keep.")
 @_json_option
 def verify_(backend: str, rule: str, ops: tuple[str, ...], timeout: float, errors: int, as_json: bool) -> int:
@@ -195,9 +209,9 @@ def verify_(backend: str, rule: str, ops: tuple[str, ...], timeout: float, error
     from verify.report import conformance_record, console, print_conformance, print_json
 
     with _progress() as progress:
-        result, semantics = verify_backend(backend, rule, ops, timeout, errors, progress)
+        result = verify_backend(backend, rule, ops, timeout, errors, progress)
     if as_json:
-        reports = [conformance_record(c, semantics) for c in result.done] + result.failure_records()
+        reports = [conformance_record(c) for c in result.done] + result.failure_records()
         print_json({"backend": result.backend_record(), "ops": reports})
     else:
         for conformance in result.done:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONFORMS, DIFFERS, INTERRUPTED, INTERNAL, USAGE, NOTHING, BACKEND, FILE = range(8)
+CONFORMS, DIFFERS, INTERRUPTED, INTERNAL, USAGE, NOTHING, BACKEND = range(7)
 
 
 class UsageError(Exception):

@@ -45,6 +45,7 @@ class Witness:
     x: int
     got: int
     expected: int
+    positions: str = "blocks"
 
 
 @dataclass
@@ -109,7 +110,8 @@ def _orders(rule: Rule) -> tuple[ZeroPoint, ...]:
     return ZeroPoint.AFTER, ZeroPoint.BEFORE
 
 
-def _clamps(rule: Rule) -> tuple[Clamp, ...]:
+def clamps(rule: Rule) -> tuple[Clamp, ...]:
+    """The clamp orders that make a difference to the rule, its own first."""
     if rule.arithmetic == Arithmetic.EXACT or rule.result_bits != 32:
         return (rule.clamp,)
     return (rule.clamp, *(c for c in Clamp if c != rule.clamp))
@@ -123,7 +125,7 @@ def candidates(op: str) -> list[list[Semantics]]:
     quantizing = is_quantizing(op)
     rules = QUANTIZE_RULES if quantizing else {n: r for n, r in RULES.items() if n not in _ALIASES}
     return [
-        [Semantics(replace(rule, zero_point=order, clamp=clamp), scaling) for clamp in _clamps(rule)]
+        [Semantics(replace(rule, zero_point=order, clamp=clamp), scaling) for clamp in clamps(rule)]
         for rule in rules.values()
         for scaling in _scalings(rule, quantizing)
         for order in _orders(rule)
@@ -136,7 +138,8 @@ def first_wrong(case: Case, answers: Answers, expected: NDArray[Any]) -> tuple[i
     if not wrong.size:
         return 0, None
     i = int(wrong[np.argmin(np.abs(answers.xs[wrong]))])
-    return int(wrong.size), Witness(case, answers.carrier, int(answers.xs[i]), int(answers.got[i]), int(expected[i]))
+    x, got, said = (int(values[i]) for values in (answers.xs, answers.got, expected))
+    return int(wrong.size), Witness(case, answers.carrier, x, got, said, answers.positions)
 
 
 def _judge(standing: Standing, maps: Maps, case: Case, answers: list[Answers]) -> None:

@@ -40,6 +40,7 @@ class Answers:
     carrier: str
     xs: NDArray[np.int64]
     got: NDArray[Any]
+    positions: str = "blocks"
 
 
 def is_quantizing(op: str) -> bool:
@@ -157,7 +158,7 @@ def ask_box(
             got = ask(op, _parameters(op, case, len(padded)), way.place(padded))
             codes.append(checked_answer(who, got, case.fmt.name, len(padded))[: len(part)])
             asked.append(part)
-        out.append(Answers(way.name, np.concatenate(asked), np.concatenate(codes)))
+        out.append(Answers(way.name, np.concatenate(asked), np.concatenate(codes), positions.value))
     return out
 
 

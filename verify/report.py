@@ -64,6 +64,7 @@ def witness_record(op: str, witness: Witness) -> Record:
         "format": case.fmt.name,
         "case": case.name,
         "carrier": witness.carrier,
+        "positions": witness.positions,
         "got": witness.got,
         "expected": witness.expected,
     }
@@ -73,6 +74,7 @@ def witness_text(op: str, witness: Witness) -> str:
     """inputs => got, expected, and how to see the arithmetic."""
     case = witness.case
     given = ", ".join(f"{k}={v}" for k, v in asked(op, witness).items())
+    given += " in the remainder of a vector" if witness.positions == "remainder" else ""
     scales = f"{case.input_scale!r}*{case.weight_scale!r}/{case.output_scale!r}"
     if is_quantizing(op):
         where = f"scale={case.output_scale!r}, zero_point={case.zero_point}, {case.fmt.name}"
@@ -146,11 +148,11 @@ def print_verdict(out: Console, verdict: Verdict, details: bool) -> None:
         out.print(rows)
 
 
-def conformance_record(result: Conformance, semantics: Semantics) -> Record:
+def conformance_record(result: Conformance) -> Record:
     """One op of `refq verify --json`."""
     return {
         "op": result.op,
-        "rule": semantics_record(semantics),
+        "rule": semantics_record(result.semantics) | {"clamp": result.semantics.rule.clamp.value},
         "conforms": not result.wrong,
         "strength": result.strength,
         "compared": result.compared,
@@ -243,7 +245,7 @@ def difference_record(left: Semantics, right: Semantics, found: Difference, swep
 
 def print_difference(out: Console, record: Record, domain: tuple[int, int], limit: int) -> None:
     """Proved equal, or how many inputs differ and where."""
-    names = [f"{s['rounding']}" for s in (record["left"], record["right"])]
+    names = ["/".join(s.values()) for s in (record["left"], record["right"])]
     where = f"on {domain[0]}..{domain[1]}"
     if "swept" in record:
         out.print(f"swept one by one: {record['swept']} differences")
