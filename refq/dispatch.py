@@ -1,10 +1,11 @@
-"""Which kernel runs a plan, and the two loops that run it over an array."""
+"""Which kernel runs a plan, and the loop that runs it over an array."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
@@ -33,14 +34,22 @@ KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any], Callable
     Arithmetic.EXACT: (exact_code, exact_turn, exact_column),
 }
 
+
+def _places(record: Any, names: str) -> tuple[int, ...]:
+    return tuple(record._fields.index(name) for name in names.split())
+
+
 # arithmetic -> a shorter kernel, some times as fast, and the fields that must be zero for it to be the same
 _PLAIN: dict[Arithmetic, tuple[Callable[..., Any], tuple[int, ...]]] = {
     Arithmetic.INTEGER: (
         integer_plain,
-        tuple(IntegerPlan._fields.index(f) for f in ("move", "high_negative", "high_odd", "wrap_mid", "wrap_out")),
+        _places(
+            IntegerPlan,
+            "move addend high_negative high_odd wrap_mid low_odd before inside wrap_out",
+        ),
     ),
-    Arithmetic.FLOAT32: (float32_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
-    Arithmetic.FLOAT64: (float64_plain, tuple(FloatPlan._fields.index(f) for f in ("divide", "before", "last"))),
+    Arithmetic.FLOAT32: (float32_plain, _places(FloatPlan, "divide before last")),
+    Arithmetic.FLOAT64: (float64_plain, _places(FloatPlan, "divide before last")),
 }
 
 
@@ -62,16 +71,14 @@ def _planes(code, column, acc, table, qmin, out):
                 out[o, c, i] = code(acc[o, c, i], p)
 
 
-@njit
-def _channels_last(code, column, acc, table, qmin, out):
-    """acc: (outer, channels, 1) with channels innermost."""
-    for o in range(acc.shape[0]):
-        for c in range(acc.shape[1]):
-            out[o, c, 0] = code(acc[o, c, 0], column(table, c, qmin))
-
-
 def run_plan(prepared: Plan, acc: NDArray[Any], out: NDArray[Any]) -> None:
-    """Fill out (outer, channels, inner) from acc of the same shape; both C-contiguous, ranges already checked."""
+    """Fill out (outer, channels, inner) from acc of the same shape; ranges already checked."""
     code, column = fastest(prepared), KERNELS[prepared.arithmetic][2]
-    kernel = _channels_last if acc.shape[2] == 1 and acc.shape[1] > 1 else _planes
-    kernel(code, column, acc, prepared.table, prepared.qmin, out)
+    if acc.shape[2] > 1 or acc.shape[1] == 1:
+        _planes(code, column, acc, prepared.table, prepared.qmin, out)
+        return
+    # channels innermost: turned round, so that the loop over one channel's values is contiguous
+    turned = np.ascontiguousarray(acc.transpose(2, 1, 0))
+    codes = np.empty(turned.shape, out.dtype)
+    _planes(code, column, turned, prepared.table, prepared.qmin, codes)
+    out[...] = codes.transpose(2, 1, 0)

@@ -49,11 +49,15 @@ def integer_code(x, p):
 
 @njit
 def integer_plain(x, p):
-    """integer_code where nothing moves or wraps and the first rounding only adds: see `dispatch.fastest`."""
-    value = x * p.multiplier + p.addend
-    value = (value + p.high_add) >> p.high
-    value = add_and_shift(value, p.low, p.low_add, p.low_negative, p.low_odd, p.before)
-    return min(max(value + p.inside + p.after, p.qmin), p.qmax)
+    """integer_code where all but these steps is idle: see `dispatch.fastest`."""
+    value = x * p.multiplier
+    if p.high != 0:
+        value = (value + p.high_add) >> p.high
+    total = value + p.low_add
+    if p.low_negative != 0:
+        # the sign of the floor is the sign of the value
+        total += (value >> 63) & p.low_negative
+    return min(max((total >> p.low) + p.after, p.qmin), p.qmax)
 
 
 @njit

@@ -72,6 +72,8 @@ def integer_plan(rule: Rule, fixed: FixedScale, zero_point: int, fmt: IntFormat)
     fields |= {"before": seen, "inside": zero_point - after, "after": after}
     if rule.result_bits == 32 and _may_leave_int32(rule, fixed, zero_point):
         fields["wrap_out"] = 32
+    else:
+        fields |= {"inside": 0, "after": zero_point}
     return IntegerPlan(**fields)
 
 

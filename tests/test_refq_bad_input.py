@@ -162,8 +162,8 @@ RANGE = [
         "exact_product",
     ),
     (
-        lambda: parse_semantics("a/b/c/d"),
-        "parse_semantics: text='a/b/c/d' has 4 parts; write RULE/SCALING/ZERO_POINT",
+        lambda: parse_semantics("a/b/c/d/e"),
+        "parse_semantics: text='a/b/c/d/e' has 5 parts; write RULE/SCALING/ZERO_POINT/CLAMP",
     ),
 ]
 

@@ -51,7 +51,9 @@ def _score(result: Conformance, known: RuleMap, case: Case, answers: list[Answer
         for i in found.wrong:
             if len(result.counterexamples) >= errors:
                 break
-            if (case.name, a.carrier, int(a.xs[i])) not in seen:
+            place = case.name, a.carrier, int(a.xs[i])
+            if place not in seen:
+                seen.add(place)
                 witness = Witness(case, a.carrier, int(a.xs[i]), int(a.got[i]), int(expected[i]), a.positions)
                 result.counterexamples.append(witness)
 

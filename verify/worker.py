@@ -60,7 +60,8 @@ def _death(process: Any, path: str) -> str:
 def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
     """Yield `ask(op, parameters, inputs)`, answered by the backend in its own process.
 
-    Raises UsageError if it cannot be loaded, BackendError if it raises, crashes or is silent for
+    It loads while the caller prepares its first question. `ask` raises UsageError if it cannot be loaded,
+    BackendError if it raises, crashes or is silent for
     `timeout` seconds.
     """
     context = get_context("spawn")
@@ -83,7 +84,13 @@ def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
                 raise BackendError(f"{backend.name}: raised {payload} while {doing}")
             return payload
 
+        loaded = False
+
         def ask(op: str, parameters: dict[str, Any], inputs: dict[str, Any]) -> Any:
+            nonlocal loaded
+            if not loaded:
+                receive("loading")
+                loaded = True
             try:
                 ours.send((op, parameters, inputs))
             except (BrokenPipeError, ConnectionResetError):
@@ -91,7 +98,6 @@ def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
             return receive(f"running {op}")
 
         try:
-            receive("loading")
             yield ask
         finally:
             ours.close()
