@@ -157,7 +157,10 @@ def diff(left: str, right: str, domain: str | None, intervals: int, sweep: bool,
         with _checked():
             swept = count_differences(sides[0].rule, sides[1].rule, factors.pop(), zero_point=zero_point, fmt=fmt)
     record = difference_record(sides[0], sides[1], found, swept)
-    print_json(record) if as_json else print_difference(console(), record, bounds, intervals)
+    if as_json:
+        print_json(record)
+    else:
+        print_difference(console(), record, bounds, intervals, isinstance(scale.value, tuple))
     return failures.DIFFERS if found.count else failures.CONFORMS
 
 

@@ -165,7 +165,8 @@ def conformance_record(result: Conformance) -> Record:
 def print_conformance(out: Console, result: Conformance) -> None:
     """One op as text, counterexamples one a line."""
     word = "[red]differs[/]" if result.wrong else "[green]conforms[/]"
-    out.print(f"[bold]{escape(result.op)}[/]: {word}, {result.strength}, {result.wrong} of {result.compared} wrong")
+    counts = f"{result.strength}, {result.wrong} of {result.compared} wrong"
+    out.print(f"[bold]{escape(result.op)}[/]: {word}, {counts}; clamp {result.semantics.rule.clamp.value}")
     for witness in result.counterexamples:
         out.print("  " + escape(witness_text(result.op, witness)), soft_wrap=True)
     for text in result.skipped:
@@ -243,9 +244,17 @@ def difference_record(left: Semantics, right: Semantics, found: Difference, swep
     return record | ({} if swept is None else {"swept": swept})
 
 
-def print_difference(out: Console, record: Record, domain: tuple[int, int], limit: int) -> None:
+def _side(semantics: Record, triple: bool) -> str:
+    """The rule, with the scale product where it counts, and an order that is not the usual one."""
+    order = [] if semantics["zero_point"] == "after" else [semantics["zero_point"]]
+    return "/".join([semantics["rounding"], *([semantics["scale"]] if triple else []), *order])
+
+
+def print_difference(out: Console, record: Record, domain: tuple[int, int], limit: int, triple: bool) -> None:
     """Proved equal, or how many inputs differ and where."""
-    names = ["/".join(s.values()) for s in (record["left"], record["right"])]
+    names = [_side(s, triple) for s in (record["left"], record["right"])]
+    if not triple and record["left"]["scale"] != record["right"]["scale"]:
+        out.print("one scale was given, so the scale products make no difference")
     where = f"on {domain[0]}..{domain[1]}"
     if "swept" in record:
         out.print(f"swept one by one: {record['swept']} differences")
