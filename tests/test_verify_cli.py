@@ -177,6 +177,11 @@ USAGE = [
         ("diff", "double_up", "single_up", "--scale", "1", "--domain", f"0..{2**40}"),
         "is outside -2147483648..2147483647",
     ),
+    (("identify", "onnxruntime", "--timeout", "-1"), "-1.0 is not in the range x>0"),
+    (("verify", "onnxruntime", "--rule", "double_up", "--errors", "-1"), "-1 is not in the range x>=0"),
+    (("verify", "onnxruntime"), "Missing option '--rule'"),
+    (("diff", "exact_ties_even", "double_up", "--scale", "1/4", "--format", "int32"), "fmt.bits=32 is outside 1..16"),
+    (("diff", "double_up", "single_up", "--scale", "1e9"), "wraps 1073741824 times"),
     (("frobnicate",), "No such command 'frobnicate'"),
 ]
 

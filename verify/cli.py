@@ -15,6 +15,9 @@ from verify.failures import BackendError, NothingComparedError, UsageError
 
 _SCALE = "0.25, 1/4, a float32 pattern 0x3e800000, MULTIPLIER>>SHIFT, or INPUT*WEIGHT/OUTPUT of float32 scales"
 
+_SECONDS = click.FloatRange(min=0, min_open=True)
+_COUNT = click.IntRange(min=0)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="refq")
@@ -132,7 +135,7 @@ def _domain(text: str | None) -> tuple[int, int]:
 @click.argument("right")
 @_scale_options
 @click.option("--domain", help="Accumulators FIRST..LAST; default all of int32.")
-@click.option("--intervals", default=20, show_default=True, help="How many intervals to print.")
+@click.option("--intervals", default=20, show_default=True, type=_COUNT, help="How many intervals to print.")
 @click.option("--sweep", is_flag=True, help="Besides, count the differences over all 2**32 accumulators one by one.")
 @_json_option
 def diff(left: str, right: str, domain: str | None, intervals: int, sweep: bool, as_json: bool, **given: Any) -> int:
@@ -166,7 +169,13 @@ def diff(left: str, right: str, domain: str | None, intervals: int, sweep: bool,
 
 _backend_options = [
     click.option("--op", "ops", multiple=True, help="Only this op (repeatable); default all it has."),
-    click.option("--timeout", default=60.0, show_default=True, help="Seconds before a silent backend counts as hung."),
+    click.option(
+        "--timeout",
+        default=60.0,
+        show_default=True,
+        type=_SECONDS,
+        help="Seconds before a silent backend counts as hung.",
+    ),
 ]
 
 
@@ -204,7 +213,7 @@ def identify(backend: str, ops: tuple[str, ...], timeout: float, details: bool, 
 @main.command("verify")
 @_with_backend
 @click.option("--rule", required=True, help="RULE[/PRODUCT[/ZERO_POINT[/CLAMP]]]; without a clamp order, either.")
-@click.option("--errors", default=20, show_default=True, help="How many counterexamples to keep.")
+@click.option("--errors", default=20, show_default=True, type=_COUNT, help="How many counterexamples to keep.")
 @_json_option
 def verify_(backend: str, rule: str, ops: tuple[str, ...], timeout: float, errors: int, as_json: bool) -> int:
     """Whether BACKEND conforms to one rule, with counterexamples."""

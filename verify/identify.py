@@ -234,12 +234,14 @@ def _identify_at(ask: Ask, who: str, op: str, positions: Positions, progress: Pr
 
 def _remainder_agrees(ask: Ask, who: str, op: str, verdict: Verdict) -> bool:
     """Ask every excluding input again, alone: does the remainder of a vector answer as its blocks did?"""
-    for case in {w.case for w in verdict.excluded.values()}:
-        known = {w.x: w.got for w in verdict.excluded.values() if w.case == case}
-        xs = np.array(sorted(known), np.int64)
+    witnesses = verdict.excluded.values()
+    for case in dict.fromkeys(w.case for w in witnesses):
+        known = {(w.carrier, w.x): w.got for w in witnesses if w.case == case}
+        xs = np.unique(np.array([x for _, x in known], np.int64))
         for answers in ask_box(ask, who, op, case, xs, Positions.REMAINDER):
-            if any(known[int(x)] != int(code) for x, code in zip(answers.xs, answers.got, strict=True)):
-                return False
+            for x, code in zip(answers.xs, answers.got, strict=True):
+                if known.get((answers.carrier, int(x)), int(code)) != int(code):
+                    return False
     return True
 
 
