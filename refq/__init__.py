@@ -2,11 +2,12 @@
 
 from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_add, saturating_left_shift
 from refq.formats import INT8, INT16, INT32, INT64, UINT8, UINT16, IntFormat, Overflow, Rounding, parse_format
+from refq.labels import find_rule, parse_semantics
 from refq.requantize import quantize, requantize
 from refq.rounding import narrow, round_to_integer, shift_right
 from refq.rules import Arithmetic, Clamp, Derivation, FixedScale, Rule, Scaling, Semantics, Split, ZeroPoint
 from refq.runtimes import RUNTIMES
-from refq.semantics import IDENTITIES, QUANTIZE_RULES, RULES, find_rule, parse_semantics
+from refq.semantics import IDENTITIES, QUANTIZE_RULES, RULES
 from refq.staircase import (
     Difference,
     Interval,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refq.formats import Rounding
-from refq.rules import Arithmetic, Clamp, Derivation, Rule, Scaling, Semantics, Split, ZeroPoint
+from refq.rules import Arithmetic, Clamp, Derivation, Rule, Split
 
 
 def _float(name: str, arithmetic: Arithmetic, rounding: Rounding, source: str) -> Rule:
@@ -182,39 +182,3 @@ IDENTITIES: tuple[tuple[str, str, str], ...] = (
 
 # Adding an integer before these roundings is adding it after them: parity and sign do not matter.
 TRANSLATION_INVARIANT = frozenset({Rounding.FLOOR, Rounding.CEIL, Rounding.TIES_UP, Rounding.TIES_DOWN})
-
-
-def find_rule(name: str) -> Rule:
-    """The requantization rule of that name.
-
-    >>> find_rule("double_up").rounding.name
-    'TIES_UP'
-    """
-    if name not in RULES:
-        raise ValueError(f"find_rule: name={name!r} is no rule; legal: {', '.join(RULES)}")
-    return RULES[name]
-
-
-def _pick(text: str, words: list[str], at: int, default: str, legal: tuple[str, ...]) -> str:
-    word = words[at] if len(words) > at else default
-    if word not in legal:
-        raise ValueError(f"parse_semantics: text={text!r} has {word!r}; legal there: {', '.join(legal)}")
-    return word
-
-
-def parse_semantics(text: str, quantize: bool = False) -> Semantics:
-    """RULE[/SCALING[/ZERO_POINT[/CLAMP]]]; without them double_product (quantize: division), after, the rule's clamp.
-
-    >>> parse_semantics("gemmlowp_double/mixed_product").label
-    'gemmlowp_double/mixed_product/after'
-    """
-    rules = QUANTIZE_RULES if quantize else RULES
-    scalings = tuple(s.value for s in Scaling if quantize == (s in (Scaling.DIVISION, Scaling.RECIPROCAL)))
-    words = text.split("/")
-    if len(words) > 4:
-        raise ValueError(f"parse_semantics: text={text!r} has {len(words)} parts; write RULE/SCALING/ZERO_POINT/CLAMP")
-    rule = rules[_pick(text, words, 0, "", tuple(rules))]
-    scaling = _pick(text, words, 1, "division" if quantize else "double_product", scalings)
-    order = _pick(text, words, 2, "after", ("before", "after"))
-    clamp = _pick(text, words, 3, rule.clamp.value, ("first", "last"))
-    return Semantics(replace(rule, zero_point=ZeroPoint(order), clamp=Clamp(clamp)), Scaling(scaling))

@@ -150,6 +150,13 @@ def test_verify_conforms_and_differs() -> None:
     assert len([line for line in bad.stdout.splitlines() if "=>" in line]) == 2
 
 
+def test_a_rule_without_product_takes_the_usual_one() -> None:
+    pytest.importorskip("onnxruntime", reason="pip install 'refq[onnxruntime]'")
+    record = answer("verify", "onnxruntime", "--op", "QLinearConv", "--rule", "float32_ties_even")
+    [op] = record["ops"]
+    assert (op["conforms"], op["rule"]["scale"], op["strength"]) == (True, "float32_product", "PROVED monotone")
+
+
 USAGE = [
     (("identify", "nope"), "backend='nope' is unknown; legal: onnxruntime,"),
     (("identify", "onnxruntime", "--op", "Conv"), "op='Conv' is unknown to onnxruntime; legal: QLinearConv"),

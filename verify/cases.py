@@ -64,6 +64,11 @@ def products_apart(exponent: int, tries: int = 64) -> tuple[float, float, float]
 OVER_TIE = (13253109, 854846045)
 UNDER_TIE = (15649993, 714928775)
 
+# Scales near n / 2**32 with n = 34751: n / 2**16 is a tie of 15 bits. 137/128 * 0.93430656 = 1 - 7.9e-9, which
+# float32 rounds to 1; 1.8858738 = (1 + 3.6e-9) 2**16 / n.
+SHORT_TIE = (34751 * 137 / 2.0**23, 0.9343065619468689, 2.0**16)
+SHORT_QUOTIENT = (1.0, 1.0, 1.885873794555664 * 2.0**16)
+
 _QUARTER = (0.5, 0.5, 1.0)
 _HALF = (0.5, 1.0, 1.0)
 _ISSUE_102943 = (0.05296124517917633, 0.024093778803944588, 0.11484327912330627)
@@ -75,7 +80,7 @@ def _case(name: str, scales: tuple[float, float, float], zero_point: int, fmt: I
 
 
 # Cases about huge accumulators: an op without bias pays for them with tens of thousands of products a probe.
-_ONE_FORMAT = ("products-23", "over-tie", "under-tie")
+_ONE_FORMAT = ("products-23", "over-tie", "under-tie", "short", "short-quotient", "short-end")
 
 
 def requantize_cases(formats: tuple[IntFormat, ...] = (INT8, UINT8)) -> list[Case]:
@@ -96,6 +101,9 @@ def requantize_cases(formats: tuple[IntFormat, ...] = (INT8, UINT8)) -> list[Cas
         ("sixth", (1.0, 0.5, 3.0), 1, "exact ties that no rounded scale keeps"),
         ("fraction", (3 + 3 * 2.0**-22, 1 - 2.0**-22, 2.0**17), 0, "the float32 product is a tie of a 16-bit fraction"),
         ("fraction-quotient", (1.0, 1.0, 2.0**17 / 3), -7, "so is the float32 quotient, but not the double one"),
+        ("short", SHORT_TIE, 0, "the float32 product is a tie of a 15-bit multiplier, the double one is not"),
+        ("short-quotient", SHORT_QUOTIENT, 0, "so is the float32 quotient, but not the double one"),
+        ("short-end", (1 - 2.0**-17, 2.0**-8, 2.0**8), 0, "a 15-bit multiplier at its end: saturated or halved"),
         ("unit", (1 - 2.0**-15, 1 + 2.0**-15, 1.0), 101, "results at the ends of int32: clamp or add zero point first"),
         ("above-one", (0.9, 0.7, 0.37), 5, "scale over 1: left shifts, and overflow at the ends"),
     ]

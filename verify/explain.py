@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
-from refq import RULES, Arithmetic, Derivation, IntFormat, Rule, Scaling, Semantics
+from refq import RULES, Arithmetic, IntFormat, Scaling, Semantics
+from refq.labels import usual_scaling
 from refq.parameters import check_scale
 from refq.spec.requantize import Step, requantize_steps
 from verify.scales import Scale
@@ -60,19 +61,12 @@ def tie_residue(value: Fraction) -> Fraction:
     return value - (floor(value) + Fraction(1, 2))
 
 
-def _natural(rule: Rule) -> tuple[Scaling, ...]:
-    """The products that runtimes feed the rule: floats and significands the float32 one, integers the others."""
-    if rule.arithmetic == Arithmetic.FLOAT32 or rule.derivation in (Derivation.MANTISSA24, Derivation.MANTISSA15):
-        return (Scaling.FLOAT32_PRODUCT,)
-    return (Scaling.EXACT_PRODUCT,) if rule.arithmetic == Arithmetic.EXACT else (Scaling.DOUBLE_PRODUCT,)
-
-
 def every_rule(all_products: bool) -> list[Semantics]:
     """Every named rule, with the product runtimes feed it, or with all of them."""
     return [
         Semantics(rule, scaling)
         for rule in RULES.values()
-        for scaling in (_PRODUCTS if all_products and rule.arithmetic != Arithmetic.EXACT else _natural(rule))
+        for scaling in (_PRODUCTS if all_products and rule.arithmetic != Arithmetic.EXACT else (usual_scaling(rule),))
     ]
 
 
