@@ -12,26 +12,23 @@ from numpy.typing import NDArray
 from refq.pipeline import (
     exact_code,
     exact_column,
-    exact_turn,
     float32_plain,
     float64_plain,
     float_code,
     float_column,
-    float_turn,
     integer_code,
     integer_column,
     integer_plain,
-    integer_turn,
 )
 from refq.plans import FloatPlan, IntegerPlan, Plan
 from refq.rules import Arithmetic
 
-# arithmetic -> (code of one accumulator, how often it wrapped, record of one channel)
-KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
-    Arithmetic.INTEGER: (integer_code, integer_turn, integer_column),
-    Arithmetic.FLOAT32: (float_code, float_turn, float_column),
-    Arithmetic.FLOAT64: (float_code, float_turn, float_column),
-    Arithmetic.EXACT: (exact_code, exact_turn, exact_column),
+# arithmetic -> (code of one accumulator, record of one channel)
+KERNELS: dict[Arithmetic, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    Arithmetic.INTEGER: (integer_code, integer_column),
+    Arithmetic.FLOAT32: (float_code, float_column),
+    Arithmetic.FLOAT64: (float_code, float_column),
+    Arithmetic.EXACT: (exact_code, exact_column),
 }
 
 
@@ -73,7 +70,7 @@ def _planes(code, column, acc, table, qmin, out):
 
 def run_plan(prepared: Plan, acc: NDArray[Any], out: NDArray[Any]) -> None:
     """Fill out (outer, channels, inner) from acc of the same shape; ranges already checked."""
-    code, column = fastest(prepared), KERNELS[prepared.arithmetic][2]
+    code, column = fastest(prepared), KERNELS[prepared.arithmetic][1]
     if acc.shape[2] > 1 or acc.shape[1] == 1:
         _planes(code, column, acc, prepared.table, prepared.qmin, out)
         return

@@ -54,18 +54,18 @@ def check_fixed(function: str, rule: Rule, fixed: FixedScale) -> FixedScale:
 
 
 def check_scale(function: str, rule: Rule, scale: Real | FixedScale, name: str = "scale") -> Fraction | FixedScale:
-    """A real scale as an exact rational whose multiplier the rule can hold, or a legal FixedScale."""
+    """A legal FixedScale for integer arithmetic, given or derived; else the real scale as an exact rational."""
     if isinstance(scale, FixedScale):
         return check_fixed(function, rule, scale)
     exact = real(function, name, scale)
-    if rule.arithmetic == Arithmetic.INTEGER:
-        try:
-            check_fixed(function, rule, fixed_scale(exact, rule.derivation, rule.fraction_bits))
-        except ValueError as error:
-            raise ValueError(
-                f"{function}: {name}={scale} does not fit {rule.name}: {str(error).split(': ', 1)[1]}"
-            ) from None
-    return exact
+    if rule.arithmetic != Arithmetic.INTEGER:
+        return exact
+    try:
+        return check_fixed(function, rule, fixed_scale(exact, rule.derivation, rule.fraction_bits))
+    except ValueError as error:
+        raise ValueError(
+            f"{function}: {name}={scale} does not fit {rule.name}: {str(error).split(': ', 1)[1]}"
+        ) from None
 
 
 def check_format(function: str, fmt: IntFormat) -> IntFormat:
@@ -83,11 +83,7 @@ def acc_limits(rule: Rule, shift: int | None) -> tuple[int, int]:
 
 
 def _domain(rule: Rule, prepared: Plan, scales: list[Fraction | FixedScale]) -> tuple[int, int]:
-    shifts = (
-        [(s if isinstance(s, FixedScale) else fixed_scale(s, rule.derivation)).shift for s in scales]
-        if (rule.derivation == Derivation.TOSA32)
-        else []
-    )
+    shifts = [s.shift for s in scales if isinstance(s, FixedScale)]
     low, high = acc_limits(rule, min(shifts, default=None))
     return max(low, -prepared.acc_bound), min(high, prepared.acc_bound)
 

@@ -143,12 +143,6 @@ def exact_code(x, p):
 
 
 @njit
-def exact_turn(x, p):
-    """Exact rules never wrap."""
-    return 0
-
-
-@njit
 def integer_column(table, c, qmin):
     """Column c of an integer table as a record."""
     t = table[:, c]

@@ -136,6 +136,12 @@ def _room(p: IntegerPlan) -> int:
     return (1 << 63) - 1 - abs(p.addend) - max(high, low)
 
 
+def laid_out(arithmetic: Arithmetic, columns: list[Any], dtype: Any, fmt: IntFormat) -> Plan:
+    """The columns of all channels as one table."""
+    rows = np.array(columns, dtype=dtype).reshape(len(columns), -1)
+    return Plan(arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, fmt.qmax, _acc_bound(arithmetic, columns))
+
+
 def plan(rule: Rule, scales: list[Fraction | FixedScale], zero_points: list[int], fmt: IntFormat) -> Plan:
     """One column a channel from the rule, real or fixed scales, zero points and the output format."""
     operands = [operand(rule, scale) for scale in scales]
@@ -148,5 +154,4 @@ def plan(rule: Rule, scales: list[Fraction | FixedScale], zero_points: list[int]
     else:
         dtype = np.float64
         columns = [float_plan(rule, s, z, fmt) for s, z in zip(operands, zero_points, strict=True)]  # type: ignore[arg-type]
-    rows = np.array(columns, dtype=dtype).reshape(len(columns), -1)
-    return Plan(rule.arithmetic, np.ascontiguousarray(rows.T), fmt.qmin, fmt.qmax, _acc_bound(rule.arithmetic, columns))
+    return laid_out(rule.arithmetic, columns, dtype, fmt)

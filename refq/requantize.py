@@ -15,7 +15,7 @@ from refq.arguments import Real, dtype_of, in_range, integer, integer_array, rea
 from refq.dispatch import run_plan
 from refq.formats import INT8, IntFormat
 from refq.parameters import check_format, find, paired, prepare
-from refq.planner import float_plan
+from refq.planner import float_plan, laid_out
 from refq.plans import Plan
 from refq.rules import Arithmetic, FixedScale, Rule, Scaling
 from refq.semantics import QUANTIZE_RULES
@@ -110,5 +110,4 @@ def quantize(
     scales, zeros = paired("quantize", scale, zero_point, fmt)
     exact = [round_to_float(real("quantize", "scale", s), FLOAT32) for s in scales]
     columns = [float_plan(rule, s, z, fmt, scaling) for s, z in zip(exact, zeros, strict=True)]
-    table = np.ascontiguousarray(np.array(columns, np.float64).reshape(len(columns), -1).T)
-    return _run("quantize", Plan(rule.arithmetic, table, fmt.qmin, fmt.qmax, 1 << 63), array, axis, fmt)
+    return _run("quantize", laid_out(rule.arithmetic, columns, np.float64, fmt), array, axis, fmt)

@@ -11,7 +11,7 @@ from refq import Semantics
 from verify.cases import Case
 from verify.compare import compare
 from verify.failures import NothingComparedError
-from verify.identify import Progress, Witness
+from verify.identify import Progress, Witness, witness_at
 from verify.questions import Answers, Positions, RuleMap, ask_box, cases_for, rule_map, sentinels
 from verify.worker import Ask
 
@@ -54,8 +54,7 @@ def _score(result: Conformance, known: RuleMap, case: Case, answers: list[Answer
             place = case.name, a.carrier, int(a.xs[i])
             if place not in seen:
                 seen.add(place)
-                witness = Witness(case, a.carrier, int(a.xs[i]), int(a.got[i]), int(expected[i]), a.positions)
-                result.counterexamples.append(witness)
+                result.counterexamples.append(witness_at(case, a, expected, int(i)))
 
 
 def verify_op(

@@ -29,6 +29,7 @@ from verify.questions import (
     is_quantizing,
     rule_map,
     sentinels,
+    smallest_first,
 )
 from verify.worker import Ask
 
@@ -132,14 +133,18 @@ def candidates(op: str) -> list[list[Semantics]]:
     ]
 
 
-def first_wrong(case: Case, answers: Answers, expected: NDArray[Any]) -> tuple[int, Witness | None]:
-    """How many answers differ, and the one with the smallest input."""
+def witness_at(case: Case, answers: Answers, expected: NDArray[Any], i: int) -> Witness:
+    """Probe i of the answers as the input on which box and rule differ."""
+    x, got, said = (int(values[i]) for values in (answers.xs, answers.got, expected))
+    return Witness(case, answers.carrier, x, got, said, answers.positions)
+
+
+def _first_wrong(case: Case, answers: Answers, expected: NDArray[Any]) -> Witness | None:
+    """The difference with the smallest input."""
     wrong = compare(answers.got, expected).wrong
     if not wrong.size:
-        return 0, None
-    i = int(wrong[np.argmin(np.abs(answers.xs[wrong]))])
-    x, got, said = (int(values[i]) for values in (answers.xs, answers.got, expected))
-    return int(wrong.size), Witness(case, answers.carrier, x, got, said, answers.positions)
+        return None
+    return witness_at(case, answers, expected, int(wrong[np.argmin(np.abs(answers.xs[wrong]))]))
 
 
 def _judge(standing: Standing, maps: Maps, case: Case, answers: list[Answers]) -> None:
@@ -151,8 +156,8 @@ def _judge(standing: Standing, maps: Maps, case: Case, answers: list[Answers]) -
             alive.append(semantics)
             continue
         standing.asked += sum(a.got.size for a in answers)
-        found = [first_wrong(case, a, known.codes(a.xs)) for a in answers]
-        witness = next((w for _, w in found if w), None)
+        found = [_first_wrong(case, a, known.codes(a.xs)) for a in answers]
+        witness = next((w for w in found if w), None)
         if witness is None:
             alive.append(semantics)
         standing.witness = witness or standing.witness
@@ -198,8 +203,7 @@ def _complete(op: str, case: Case, maps: Maps) -> NDArray[np.int64]:
 
 def _telling(op: str, case: Case, maps: Maps) -> NDArray[np.int64]:
     """A few probes for every two rules still alive that differ: enough to tell them apart, not a proof."""
-    xs = _complete(op, case, maps)
-    xs = xs[np.argsort(np.abs(xs), kind="stable")]
+    xs = smallest_first(_complete(op, case, maps))
     rows = list({codes.tobytes(): codes for m in maps.values() if m for codes in [m.codes(xs)]}.values())
     found = [np.flatnonzero(a != b)[:TELLING] for a, b in combinations(rows, 2)]
     return np.unique(xs[np.unique(np.concatenate(found))]) if found else xs[:TELLING]

@@ -123,9 +123,14 @@ def _place(carrier: Carrier, zero_point: int, dtype: str, part: NDArray[np.int64
     return carrier.place(part, zero_point, dtype)
 
 
+def smallest_first(xs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sorted by absolute value."""
+    return xs[np.argsort(np.abs(xs), kind="stable")]
+
+
 def _chunks(xs: NDArray[np.int64], width: Callable[[int], int], limit: int) -> Iterator[NDArray[np.int64]]:
     """Parts of at most `limit` probes and ELEMENTS array elements, smallest inputs first."""
-    order = xs[np.argsort(np.abs(xs), kind="stable")]
+    order = smallest_first(xs)
     start = 0
     while start < len(order):
         count = min(limit, len(order) - start)
@@ -136,7 +141,7 @@ def _chunks(xs: NDArray[np.int64], width: Callable[[int], int], limit: int) -> I
 
 def _affordable(xs: NDArray[np.int64], width: Callable[[int], int]) -> NDArray[np.int64]:
     """The smallest inputs that together take ELEMENTS: what the carriers after the first are asked."""
-    order = xs[np.argsort(np.abs(xs), kind="stable")]
+    order = smallest_first(xs)
     spent = np.cumsum([width(int(abs(x))) for x in order])
     return order[spent <= ELEMENTS]
 

@@ -12,6 +12,7 @@ from refq.arguments import Real, integer
 from refq.dispatch import KERNELS
 from refq.formats import INT8, INT32, IntFormat
 from refq.parameters import check_scale, find, prepare
+from refq.pipeline import float_turn, integer_turn
 from refq.plans import IntegerPlan, Plan
 from refq.rules import Arithmetic, FixedScale, Rule
 from refq.semantics import RULES
@@ -20,12 +21,17 @@ from refq.staircase.blackbox import from_function
 from refq.staircase.steps import Staircase, canonical, empty
 
 INT32_RANGE = (INT32.qmin, INT32.qmax)
-MAX_STEPS = 1 << 20
+MAX_STEPS, MAX_PIECES = 1 << 20, (1 << 12) - 1
+# arithmetic -> how often one accumulator wrapped; exact rules never do, and are not bisected
+TURNS = {Arithmetic.INTEGER: integer_turn, Arithmetic.FLOAT32: float_turn, Arithmetic.FLOAT64: float_turn}
 
 
 @njit
 def _walk(code, p, first, last, starts, levels, used):
-    """Append the steps of a monotone piece; each next start by bisection. Returns the steps used, -1 if full."""
+    """Append the steps of a monotone map, codes or wrap counts; each next start by bisection.
+
+    Returns the steps used, -1 if full.
+    """
     x, level, top = first, code(first, p), code(last, p)
     while True:
         if used == starts.size:
@@ -43,25 +49,6 @@ def _walk(code, p, first, last, starts, levels, used):
             else:
                 high = middle
         x, level = high, code(high, p)
-
-
-@njit
-def _turns(turn, p, first, last, starts):
-    """First inputs of the pieces on which the wrap count of a monotone unwrapped map is constant."""
-    x, count, top, used = first, turn(first, p), turn(last, p), 0
-    while True:
-        starts[used] = x
-        used += 1
-        if count == top or used == starts.size:
-            return used
-        low, high = x, last
-        while high - 1 != low:
-            middle = (low & high) + ((low ^ high) >> 1)
-            if turn(middle, p) == count:
-                low = middle
-            else:
-                high = middle
-        x, count = high, turn(high, p)
 
 
 def _wrap_starts(prepared: Plan, first: int, last: int) -> list[int]:
@@ -83,21 +70,21 @@ def _wrap_starts(prepared: Plan, first: int, last: int) -> list[int]:
 
 def _pieces(prepared: Plan, p: Any, first: int, last: int) -> list[tuple[int, int]]:
     """The domain cut where the map may fall because something wraps; monotone on each piece."""
-    turn = KERNELS[prepared.arithmetic][1]
+    turn = TURNS[prepared.arithmetic]
     outer = _wrap_starts(prepared, first, last)
     pieces: list[tuple[int, int]] = []
     for start, end in zip(outer, [*(x - 1 for x in outer[1:]), last], strict=True):
-        cuts = np.empty(1 << 12, np.int64)
-        used = _turns(turn, p, start, end, cuts)
-        if used == cuts.size:
-            raise ValueError(f"staircase: the result wraps more than {used} times; pass a smaller domain")
+        cuts, counts = np.empty(MAX_PIECES, np.int64), np.empty(MAX_PIECES, np.int64)
+        used = _walk(turn, p, start, end, cuts, counts, 0)
+        if used < 0:
+            raise ValueError(f"staircase: the result wraps more than {MAX_PIECES} times; pass a smaller domain")
         inner = [int(x) for x in cuts[:used]]
         pieces += zip(inner, [*(x - 1 for x in inner[1:]), end], strict=True)
     return pieces
 
 
 def _from_kernel(prepared: Plan, fmt: IntFormat, first: int, last: int) -> Staircase:
-    code, _, column = KERNELS[prepared.arithmetic]
+    code, column = KERNELS[prepared.arithmetic]
     p = column(prepared.table, 0, prepared.qmin)
     pieces = _pieces(prepared, p, first, last)
     room = min((fmt.qmax - fmt.qmin + 1) * len(pieces), last - first + 1, MAX_STEPS)

@@ -58,5 +58,5 @@ def count_differences(
         prepared, (low, high) = prepare(rule, scale, zero_point, fmt, "count_differences")
         if low > -(1 << 31) or high < (1 << 31) - 1:
             raise ValueError(f"count_differences: {rule} is defined on {low}..{high} only; use difference instead")
-        sides += [fastest(prepared), KERNELS[prepared.arithmetic][2](prepared.table, 0, prepared.qmin)]
+        sides += [fastest(prepared), KERNELS[prepared.arithmetic][1](prepared.table, 0, prepared.qmin)]
     return int(_count(*sides))
