@@ -1,0 +1,1 @@
+"""Batch norm without floats: exact target, optimal fixed point, shift and threshold forms (docs/batchnorm.md)."""
