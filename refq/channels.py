@@ -86,7 +86,7 @@ def _integer(name: str, value: Any) -> int:
         raise TypeError(f"Channel: {name}={value!r} is not an integer")
     exact = index(value)
     if abs(exact) > ACC_LIMIT:
-        raise ValueError(f"Channel: {name}={exact} is outside -(2**63 - 1)..2**63 - 1; accumulators have at most 64 bits")
+        raise ValueError(f"Channel: {name}={exact} is outside -(2**63 - 1)..2**63 - 1, the 64 bits there are")
     return exact
 
 

@@ -18,7 +18,7 @@ from refq.rules import Arithmetic, FixedScale, Rule
 from refq.semantics import RULES
 from refq.spec.requantize import requantize as requantize_one
 from refq.staircase.blackbox import from_function
-from refq.staircase.steps import Staircase, canonical, empty
+from refq.staircase.steps import Staircase, canonical, empty, rising
 
 INT32_RANGE = (INT32.qmin, INT32.qmax)
 MAX_STEPS, MAX_PIECES = 1 << 20, (1 << 12) - 1
@@ -99,10 +99,7 @@ def _from_kernel(prepared: Plan, fmt: IntFormat, first: int, last: int) -> Stair
 
 def _from_thresholds(prepared: Plan, fmt: IntFormat, first: int, last: int) -> Staircase:
     """An exact rule is its thresholds already."""
-    inside = [int(t) for t in prepared.table[:, 0]]
-    starts = [first, *(min(max(t, first), last + 1) for t in inside)]
-    kept = {start: fmt.qmin + i for i, start in enumerate(starts) if start <= last}
-    return Staircase(first, last, np.array(list(kept), np.int64), np.array(list(kept.values()), np.int64))
+    return rising(first, last, fmt.qmin, prepared.table[:, 0].tolist())
 
 
 def staircase(

@@ -6,6 +6,8 @@ canonical starts and levels are; where they differ is a union of intervals with 
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +100,21 @@ def canonical(first: int, last: int, starts: NDArray[np.int64], levels: NDArray[
 def empty(first: int, last: int) -> Staircase:
     """The staircase of an empty domain, first > last."""
     return Staircase(first, last, np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def rising(first: int, last: int, lowest: int, thresholds: Sequence[int]) -> Staircase:
+    """lowest + the number of thresholds <= x, on first..last: thresholds non-decreasing, of any size.
+
+    >>> rising(0, 9, -1, [-3, 4, 4, 12]).levels.tolist()
+    [0, 2]
+    """
+    if first > last:
+        return empty(first, last)
+    reached, inside = bisect_right(thresholds, first), bisect_right(thresholds, last)
+    starts = np.array([first, *thresholds[reached:inside]], np.int64)
+    # of equal thresholds the last one tells the level
+    kept = np.append(starts[1:] != starts[:-1], True)
+    return Staircase(first, last, starts[kept], lowest + reached + np.flatnonzero(kept))
 
 
 def difference(left: Staircase, right: Staircase) -> Difference:

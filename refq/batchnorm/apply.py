@@ -1,0 +1,134 @@
+"""Batch norm over arrays in integers: lines and thresholds, one form a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from refq.arguments import integer_array
+from refq.batchnorm.layout import planes, smallest_dtype
+from refq.batchnorm.words import signed_width
+from refq.channels import Crossing, FixedPoint, ThresholdForm
+
+INT64_MAX = (1 << 63) - 1
+
+
+@njit
+def _shifted(total, shift):
+    """floor(total / 2**shift); shift 0..63."""
+    return total >> shift
+
+
+@njit
+def _divided(total, divisor):
+    """floor(total / divisor); divisor >= 1."""
+    return total // divisor
+
+
+@njit
+def _planes(down, acc, multiplier, bias, low, high, by, out):
+    """acc, out: (outer, channels, inner). |multiplier * x| + |bias| < 2**63."""
+    for o in range(acc.shape[0]):
+        for c in range(acc.shape[1]):
+            source, target = acc[o, c], out[o, c]
+            a, b, least, most, d = multiplier[c], bias[c], low[c], high[c], by[c]
+            for i in range(source.size):
+                target[i] = min(max(down(a * np.int64(source[i]) + b, d), least), most)
+
+
+@njit
+def _rows(down, acc, multiplier, bias, low, high, by, out):
+    """acc, out: (outer, channels): the channels themselves are the vector."""
+    for o in range(acc.shape[0]):
+        source, target = acc[o], out[o]
+        for c in range(source.size):
+            total = multiplier[c] * np.int64(source[c]) + bias[c]
+            target[c] = min(max(down(total, by[c]), low[c]), high[c])
+
+
+def _reach(array: NDArray[Any], allowed: int) -> int:
+    """A bound of all magnitudes: that of the dtype if allowed, else, after a look, the largest."""
+    limits = np.iinfo(array.dtype)
+    by_dtype = max(-int(limits.min), int(limits.max))
+    if by_dtype <= allowed or not array.size:
+        return min(by_dtype, allowed)
+    return max(-int(array.min()), int(array.max()))
+
+
+def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any, ...]:
+    """The kernel's down function and its columns; refused where multiplier * acc + bias could leave 64 bits."""
+    for c, form in enumerate(forms):
+        if not isinstance(form, FixedPoint):
+            raise TypeError(f"fixed_batchnorm: forms[{c}]={form!r} is not a FixedPoint")
+    allowed = min(((INT64_MAX - abs(f.bias)) // max(abs(f.multiplier), 1) for f in forms), default=0)
+    reach = _reach(array, allowed)
+    for c, form in enumerate(forms):
+        if abs(form.multiplier) * reach + abs(form.bias) > INT64_MAX:
+            total = signed_width(abs(form.multiplier) * reach + abs(form.bias))
+            raise ValueError(
+                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias with |acc| up to {reach}; "
+                "64 are there, narrow acc or fit a smaller range"
+            )
+    shifts = [form.shift for form in forms]
+    down, by = (
+        (_shifted, [min(s, 63) for s in shifts]) if None not in shifts else (_divided, [f.divisor for f in forms])
+    )
+    # 32-bit multipliers let the compiler take the 32 x 32 bit product
+    small = all(abs(form.multiplier) < 1 << 31 for form in forms)
+    multiplier = np.array([form.multiplier for form in forms], np.int32 if small else np.int64)
+    rest = np.array([(f.bias, f.qmin, f.qmax, d) for f, d in zip(forms, by, strict=True)], np.int64).T
+    return down, multiplier, *np.ascontiguousarray(rest)
+
+
+def fixed_batchnorm(acc: Any, forms: Sequence[FixedPoint], axis: int = -1) -> NDArray[Any]:
+    """clamp(floor((multiplier * acc + bias) / divisor)), each channel with its own line.
+
+    acc: any shape, integers, channels along `axis`. forms: one per channel, or one for the whole array.
+    Returns acc's shape in the smallest dtype that holds every qmin..qmax; equals
+    `refq.spec.batchnorm.fixed_point` element by element. Raises TypeError for kinds, ValueError where the
+    channels do not match or a sum could leave 64 bits, with the width it needs.
+
+    >>> fixed_batchnorm([12, 13, 60], [FixedPoint(19, -177, 64, 0, 15)])
+    array([ 0,  1, 15], dtype=uint8)
+    """
+    array = integer_array("fixed_batchnorm", "acc", acc)
+    if not forms:
+        raise ValueError("fixed_batchnorm: forms is empty; pass one per channel")
+    down, *columns = _line_columns(forms, array)
+    cells = planes("fixed_batchnorm", array, axis, len(forms))
+    out = np.empty(cells.shape, smallest_dtype((form.qmin, form.qmax) for form in forms))
+    if cells.shape[2] == 1:
+        _rows(down, cells[:, :, 0], *columns, out[:, :, 0])
+    else:
+        _planes(down, cells, *columns, out)
+    return out.reshape(array.shape)
+
+
+def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1) -> NDArray[Any]:
+    """qmin + the number of thresholds crossed, each channel with its own thresholds.
+
+    acc: any shape, integers in the int64 range, channels along `axis`. forms: one per channel, or one for the
+    whole array; thresholds must not fall. Returns acc's shape in the smallest dtype that holds all codes;
+    equals `refq.spec.batchnorm.threshold_batchnorm`. Blott et al. 2018 (FINN-R).
+
+    >>> threshold_batchnorm([1, 2, 9], [ThresholdForm((2, 4, 9), 0)])
+    array([0, 1, 3], dtype=uint8)
+    """
+    array = integer_array("threshold_batchnorm", "acc", acc)
+    if not forms:
+        raise ValueError("threshold_batchnorm: forms is empty; pass one per channel")
+    cells = planes("threshold_batchnorm", array, axis, len(forms))
+    out = np.empty(cells.shape, smallest_dtype((f.qmin, f.qmin + len(f.thresholds)) for f in forms))
+    for c, form in enumerate(forms):
+        if not isinstance(form, ThresholdForm):
+            raise TypeError(f"threshold_batchnorm: forms[{c}]={form!r} is not a ThresholdForm")
+        if list(form.thresholds) != sorted(form.thresholds):
+            raise ValueError(f"threshold_batchnorm: forms[{c}].thresholds fall; sort them")
+        # x >= t counts t <= x, x > t counts t < x; of -x the same from the other end
+        side: Any = "right" if form.crossing == Crossing.INCLUSIVE else "left"
+        out[:, c] = form.qmin + np.searchsorted(np.array(form.thresholds, np.int64), form.sign * cells[:, c], side)
+    return out.reshape(array.shape)

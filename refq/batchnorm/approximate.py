@@ -1,0 +1,158 @@
+"""Fixed-point batch norm with too few bits: what people do, what is best done, and what it costs.
+
+The real line of a channel, in output steps, is a x + b with a = a1 * r and b = b0 + b1 * r, r = sqrt(v).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor, isqrt, lcm
+
+from refq.arguments import integer, member
+from refq.batchnorm.fit import Fit, reproduces
+from refq.batchnorm.forms import Form, form_steps
+from refq.channels import Channel, FixedPoint
+from refq.formats import Rounding
+from refq.staircase.steps import Staircase, difference
+
+MAX_SHIFT = 128
+# What is added to the line so that floor does as the rounding rule does, ties and whole numbers apart;
+# the second term is counted in 2**-shift.
+_ADDEND = {
+    Rounding.FLOOR: (Fraction(0), 0),
+    Rounding.TOWARD_ZERO: (Fraction(0), 0),
+    Rounding.JAM: (Fraction(0), 0),
+    Rounding.CEIL: (Fraction(1), -1),
+    Rounding.AWAY_FROM_ZERO: (Fraction(1), -1),
+}
+_NEAREST = (Fraction(1, 2), 0)
+# Rules that leave the floor of the line plus its addend by a whole code somewhere.
+_LOOSE = (Rounding.TOWARD_ZERO, Rounding.AWAY_FROM_ZERO, Rounding.JAM)
+
+
+@dataclass(frozen=True)
+class Line:
+    """a x + b with a = slope * sqrt(v), b = offset + root_offset * sqrt(v), in output steps, zero point included."""
+
+    slope: Fraction
+    offset: Fraction
+    root_offset: Fraction
+    v: Fraction
+
+
+def real_line(channel: Channel) -> Line:
+    """The line a channel rounds: eq. 2 of docs/batchnorm.md, with gamma / sqrt(v) written gamma * sqrt(v) / v."""
+    v = channel.variance + channel.epsilon
+    factor = channel.gamma / (channel.out_scale * v)
+    offset = channel.beta / channel.out_scale + channel.zero_point
+    return Line(factor * channel.acc_scale, offset, -factor * channel.mean, v)
+
+
+def nearest(offset: Fraction, factor: Fraction, v: Fraction) -> int:
+    """The integer nearest to offset + factor * sqrt(v), ties to even; exact.
+
+    >>> nearest(Fraction(0), Fraction(10), Fraction(2)), nearest(Fraction(1, 2), Fraction(1), Fraction(1))
+    (14, 2)
+    """
+    common = lcm(offset.denominator, factor.denominator)
+    # (n + m * sqrt(w)) / d with sqrt(v) = sqrt(w) / v.denominator
+    n, m, d = int(offset * common) * v.denominator, int(factor * common), common * v.denominator
+    square = 4 * m * m * v.numerator * v.denominator
+    root = isqrt(square)
+    exact = root * root == square
+    # floor(value + 1/2) = floor((2 n + d + 2 m sqrt(w)) / 2 d)
+    found, rest = divmod(2 * n + d + (root if m >= 0 else -root - (not exact)), 2 * d)
+    return found - (found & 1) if exact and rest == 0 else found
+
+
+def _addend(rounding: Rounding, shift: int) -> Fraction:
+    """What turns floor into the rounding rule, as far as a constant can."""
+    whole, units = _ADDEND.get(rounding, _NEAREST)
+    return whole * (1 << shift) + units
+
+
+def naive_form(channel: Channel, shift: int, rounding: Rounding = Rounding.TIES_UP) -> FixedPoint:
+    """The usual baseline: multiplier and bias rounded to the nearest multiple of 2**-shift, each for itself.
+
+    The half of a nearest rounding (for ceil: all but the last bit) is in the bias. shift: 0..128 bits.
+
+    >>> c = Channel(gamma=0.75, beta=0.1, mean=12.5, variance=101, epsilon=0, out_scale=0.25, qmin=0, qmax=15)
+    >>> naive_form(c, 6)
+    FixedPoint(multiplier=19, bias=-181, divisor=64, qmin=0, qmax=15)
+    """
+    unit = 1 << integer("naive_form", "shift", shift, 0, MAX_SHIFT)
+    rule = Rounding(member("naive_form", "rounding", rounding, Rounding))
+    line = real_line(channel)
+    multiplier = nearest(Fraction(0), line.slope * unit, line.v)
+    bias = nearest(line.offset * unit + _addend(rule, shift), line.root_offset * unit, line.v)
+    return FixedPoint(multiplier, bias, unit, channel.qmin, channel.qmax)
+
+
+def naive_min_shift(channel: Channel, fit: Fit, rounding: Rounding = Rounding.TIES_UP) -> int | None:
+    """The smallest shift at which naive rounding reproduces the fit's target; None if none does up to 128.
+
+    None is common where the line meets a boundary exactly: then one side of it may never come out right.
+    """
+    if fit.min_shift is None:
+        return None
+    return next(
+        (k for k in range(fit.min_shift, MAX_SHIFT + 1) if reproduces(fit, naive_form(channel, k, rounding))), None
+    )
+
+
+def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding = Rounding.TIES_UP) -> FixedPoint:
+    """The multiplier nearest to the real slope, the bias right for the middle of what the clamp leaves open.
+
+    Its error is bounded by `code_error_bound` at every shift: docs/batchnorm.md eq. 15.
+
+    >>> from refq.batchnorm.fit import fit_steps
+    >>> from refq.batchnorm.target import target_steps
+    >>> c = Channel(gamma=0.75, beta=0.1, mean=12.5, variance=101, epsilon=0, out_scale=0.25,
+    ...             acc_min=-256, acc_max=255, qmin=0, qmax=15)
+    >>> centred_form(c, fit_steps(target_steps(c), 0, 15), 4)
+    FixedPoint(multiplier=5, bias=-53, divisor=16, qmin=0, qmax=15)
+    """
+    unit = 1 << integer("centred_form", "shift", shift, 0, MAX_SHIFT)
+    rule = Rounding(member("centred_form", "rounding", rounding, Rounding))
+    line, (first, last) = real_line(channel), fit.open_range
+    multiplier = nearest(Fraction(0), line.slope * unit, line.v)
+    middle = Fraction(first + last, 2)
+    offset = line.offset * unit + _addend(rule, shift) - multiplier * middle
+    bias = nearest(offset, (line.root_offset + line.slope * middle) * unit, line.v)
+    return FixedPoint(multiplier, bias, unit, channel.qmin, channel.qmax)
+
+
+def code_error_bound(fit: Fit, shift: int, rounding: Rounding = Rounding.TIES_UP) -> int:
+    """How many codes `centred_form` can be off, from the shift and the open range alone.
+
+    floor((D + 2) / 2**(shift + 2)) + 1 with D = last - first of the open range, where floor and the nearest
+    rules are concerned; ceil adds 2**-shift before the floor, the others 1 (docs/batchnorm.md eq. 16).
+    """
+    first, last = fit.open_range
+    units = Fraction(last - first + 2, 4) + (rounding == Rounding.CEIL)
+    return floor(units / (1 << shift)) + (rounding in _LOOSE) + 1
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How a form differs from the exact target: on how many accumulators, by how many codes at most, and where."""
+
+    wrong: int
+    max_codes: int
+    at: int | None
+
+
+def deviation(steps: Staircase, form: Form) -> Deviation:
+    """The exact count of accumulators a form gets wrong on the domain of its target, and the largest error.
+
+    >>> from refq.staircase.steps import rising
+    >>> deviation(rising(0, 9, 0, [3, 6]), FixedPoint(1, 0, 3, 0, 2)), deviation(rising(0, 9, 0, [3, 5]),
+    ...     FixedPoint(1, 0, 3, 0, 2))
+    (Deviation(wrong=0, max_codes=0, at=None), Deviation(wrong=1, max_codes=1, at=5))
+    """
+    found = difference(steps, form_steps(form, (steps.first, steps.last)))
+    worst = max(found.intervals, key=lambda i: abs(i.left - i.right), default=None)
+    if worst is None:
+        return Deviation(0, 0, None)
+    return Deviation(found.count, abs(worst.left - worst.right), worst.first)

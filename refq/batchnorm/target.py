@@ -1,0 +1,88 @@
+"""The exact batch norm of one channel as a staircase: thresholds in integers, the root never rounded.
+
+With all denominators cleared, level j is reached at u (u = x, or -x where gamma < 0) iff
+
+    g * u - m >= e_j * sqrt(w),    g >= 0, m, e_j, w >= 1 integers,    e_j = c * (2 b_j) - d        (eq. 3)
+
+where b_j is the boundary of level j under the rounding rule, and > stands for >= where b_j belongs to j - 1.
+"""
+
+from __future__ import annotations
+
+from math import isqrt, lcm
+
+from refq.arguments import member
+from refq.channels import Channel
+from refq.exact import boundary
+from refq.formats import Rounding
+from refq.staircase.steps import Staircase, rising
+
+
+def orientation(channel: Channel) -> tuple[int, int, int]:
+    """(sign, low, high): the output rises with u = sign * x on low..high."""
+    if channel.gamma < 0:
+        return -1, -channel.acc_max, -channel.acc_min
+    return 1, channel.acc_min, channel.acc_max
+
+
+def _cleared(channel: Channel) -> tuple[int, int, int, int, int]:
+    """(g, m, c, d, w) of eq. 3."""
+    v = channel.variance + channel.epsilon
+    gain, offset = abs(channel.gamma) * channel.acc_scale, channel.gamma * channel.mean
+    half, beta = channel.out_scale / 2, channel.beta
+    # sqrt(v) = sqrt(w) / v.denominator
+    factor = lcm(gain.denominator, offset.denominator, half.denominator, beta.denominator)
+    g, m = (int(q * factor * v.denominator) for q in (gain, offset))
+    return g, m, int(half * factor), int(beta * factor), v.numerator * v.denominator
+
+
+def thresholds(channel: Channel, rounding: Rounding) -> list[int]:
+    """min{u : level j reached} for j = qmin+1..qmax, not cut to the accumulator's range; gamma != 0.
+
+    sqrt(w) is replaced by root / 2**guard, below it by less than 2**-guard. No integer n = g u - m lies
+    between e sqrt(w) and its replacement: n**2 and e**2 w are integers, so where they differ
+    |n - e sqrt(w)| >= 1 / (|n| + |e| sqrt(w)) > |e| / 2**guard (eq. 4). Where they are equal the root is exact.
+    """
+    g, m, c, d, w = _cleared(channel)
+    levels = range(channel.qmin + 1 - channel.zero_point, channel.qmax + 1 - channel.zero_point)
+    if not levels:
+        return []
+    bounds = [boundary(rounding, level) for level in levels]
+    widest = max(abs(c * twice - d) for twice, _ in (bounds[0], bounds[-1]))
+    guard = 2 * widest.bit_length() + isqrt(w).bit_length() + 2
+    root = isqrt(w << 2 * guard)
+    per_step, start, unit = c * root, (m << guard) - d * root, g << guard
+    # ceil where the boundary itself belongs to the level, else the next integer above it
+    return [
+        -((-start - per_step * twice) // unit) if inclusive else (start + per_step * twice) // unit + 1
+        for twice, inclusive in bounds
+    ]
+
+
+def _constant(channel: Channel, rounding: Rounding) -> int:
+    """The output of a channel with gamma = 0: how many boundaries beta / out_scale reaches."""
+    twice_exact = 2 * channel.beta / channel.out_scale
+    first = channel.qmin + 1 - channel.zero_point
+    bounds = (boundary(rounding, level) for level in range(first, first + channel.qmax - channel.qmin))
+    return channel.qmin + sum(
+        twice_exact > twice or (inclusive and twice_exact == twice) for twice, inclusive in bounds
+    )
+
+
+def target_steps(channel: Channel, rounding: Rounding = Rounding.TIES_UP) -> Staircase:
+    """The whole of the exact target on acc_min..acc_max, equal to `refq.spec.batchnorm.batchnorm` at every x.
+
+    rounding: any rule; the zero point is added after it. Exact for irrational roots, ties, coinciding
+    thresholds and thresholds outside the range. Lin et al. 2020 (arXiv 2008.13128); docs/batchnorm.md eq. 1-4.
+
+    >>> c = Channel(gamma=0.75, beta=0.1, mean=12.5, variance=101, epsilon=0, out_scale=0.25,
+    ...             acc_min=-256, acc_max=255, qmin=0, qmax=15)
+    >>> target_steps(c).starts[:4].tolist()
+    [-256, 13, 17, 20]
+    """
+    rule = Rounding(member("target_steps", "rounding", rounding, Rounding))
+    sign, low, high = orientation(channel)
+    if channel.gamma == 0:
+        return rising(low, high, _constant(channel, rule), [])
+    steps = rising(low, high, channel.qmin, thresholds(channel, rule))
+    return steps if sign > 0 else steps.reflected()
