@@ -1,5 +1,6 @@
 """refq: the exact arithmetic of quantized neural networks."""
 
+from refq import batchnorm
 from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_add, saturating_left_shift
 from refq.formats import INT8, INT16, INT32, INT64, UINT8, UINT16, IntFormat, Overflow, Rounding, parse_format
 from refq.labels import find_rule, parse_semantics
@@ -49,6 +50,7 @@ __all__ = [
     "Split",
     "Staircase",
     "ZeroPoint",
+    "batchnorm",
     "count_differences",
     "derive",
     "difference",
