@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
 from typing import TypeVar
 
 from refq.batchnorm.slopes import Biases, Slopes
@@ -25,7 +24,10 @@ def integers_inside(slopes: Slopes, divisor: int) -> Biases:
     ((19, 19), (10, 9))
     """
     low, high = slopes
-    return (None if low is None else floor(low * divisor) + 1), (None if high is None else ceil(high * divisor) - 1)
+    # floor(low * divisor) + 1 and ceil(high * divisor) - 1, without a gcd
+    first = None if low is None else low.numerator * divisor // low.denominator + 1
+    last = None if high is None else -(-high.numerator * divisor // high.denominator) - 1
+    return first, last
 
 
 def some(found: Biases) -> bool:
