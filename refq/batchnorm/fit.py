@@ -153,7 +153,7 @@ def fit_batchnorm(
     """Every channel as (multiplier * x + bias) >> shift, equal to the exact target on acc_min..acc_max.
 
     share: SHIFT takes one shift for all, the largest of the smallest; DIVISOR the smallest common divisor,
-    at most 2**24, which need not be a power of two. A channel no line reproduces keeps `form` None and its
+    at most 2**32, which need not be a power of two. A channel no line reproduces keeps `form` None and its
     thresholds in `steps`. Lin et al. 2020 (arXiv 2008.13128).
 
     >>> c = Channel(gamma=0.75, beta=0.1, mean=12.5, variance=101, epsilon=0, out_scale=0.25,
