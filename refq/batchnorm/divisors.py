@@ -79,7 +79,8 @@ def smallest_shared_divisor(intervals: Sequence[Slopes]) -> int:
     bounded = sorted((ends for ends in bounded if ends[0] > 0), key=lambda ends: ends[1] - ends[0])
     if not bounded:
         return first
-    columns = list(zip(*((low.numerator, low.denominator, high.numerator, high.denominator) for low, high in bounded)))
+    ratios = ((low.numerator, low.denominator, high.numerator, high.denominator) for low, high in bounded)
+    columns = list(zip(*ratios, strict=True))
     fits = max(map(max, columns)) < 1 << 62 and max(*columns[0], *columns[2]) * MAX_DIVISOR < 1 << 62
     walk: Any = _walk if fits else _walk.py_func
     found = int(walk(*(np.array(column) if fits else column for column in columns), first, MAX_DIVISOR))
