@@ -113,6 +113,12 @@ class FixedPoint:
     qmin: int
     qmax: int
 
+    def __post_init__(self) -> None:
+        if self.divisor < 1:
+            raise ValueError(f"FixedPoint: divisor={self.divisor} is not positive; negate multiplier and bias too")
+        if self.qmin > self.qmax:
+            raise ValueError(f"FixedPoint: qmin={self.qmin} is above qmax={self.qmax}; the range is empty")
+
     @property
     def shift(self) -> int | None:
         """K of divisor = 2**K; None where the divisor is no power of two."""

@@ -55,7 +55,7 @@ def _reach(array: NDArray[Any], allowed: int) -> int:
     limits = np.iinfo(array.dtype)
     by_dtype = max(-int(limits.min), int(limits.max))
     if by_dtype <= allowed or not array.size:
-        return min(by_dtype, allowed)
+        return by_dtype if array.size else 0
     return max(-int(array.min()), int(array.max()))
 
 
@@ -64,19 +64,20 @@ def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any
     for c, form in enumerate(forms):
         if not isinstance(form, FixedPoint):
             raise TypeError(f"fixed_batchnorm: forms[{c}]={form!r} is not a FixedPoint")
-    allowed = min(((INT64_MAX - abs(f.bias)) // max(abs(f.multiplier), 1) for f in forms), default=0)
+    allowed = min((INT64_MAX - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms)
     reach = _reach(array, allowed)
     for c, form in enumerate(forms):
-        if abs(form.multiplier) * reach + abs(form.bias) > INT64_MAX:
-            total = signed_width(abs(form.multiplier) * reach + abs(form.bias))
+        total = signed_width(abs(form.multiplier) * reach + abs(form.bias), form.divisor - 1)
+        if total > 64:
             raise ValueError(
-                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias with |acc| up to {reach}; "
-                "64 are there, narrow acc or fit a smaller range"
+                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias or the divisor, with |acc| "
+                f"up to {reach}; 64 are there, narrow acc or fit a smaller range"
             )
-    shifts = [form.shift for form in forms]
-    down, by = (
-        (_shifted, [min(s, 63) for s in shifts]) if None not in shifts else (_divided, [f.divisor for f in forms])
-    )
+    divisors = [form.divisor for form in forms]
+    if all(divisor & (divisor - 1) == 0 for divisor in divisors):
+        down, by = _shifted, [divisor.bit_length() - 1 for divisor in divisors]
+    else:
+        down, by = _divided, divisors
     # 32-bit multipliers let the compiler take the 32 x 32 bit product
     small = all(abs(form.multiplier) < 1 << 31 for form in forms)
     multiplier = np.array([form.multiplier for form in forms], np.int32 if small else np.int64)
