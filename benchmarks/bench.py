@@ -159,9 +159,14 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-if __name__ == "__main__":
+def main(benchmarks: dict[str, Callable[[], None]], names: list[str]) -> None:
+    """Print versions and processor, then run the named benchmarks, or all."""
     versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
     print(f"refq {refq.__version__}, {versions}")
     print(f"{processor()}, {numba.config.NUMBA_NUM_THREADS} threads")
-    for wanted in sys.argv[1:] or BENCHMARKS:
-        BENCHMARKS[wanted]()
+    for wanted in names or benchmarks:
+        benchmarks[wanted]()
+
+
+if __name__ == "__main__":
+    main(BENCHMARKS, sys.argv[1:])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import lru_cache
 
 from refq.formats import IntFormat, Rounding
 
@@ -39,6 +40,16 @@ def boundary(rounding: Rounding, level: int) -> tuple[int, bool]:
     return (2 * level, True) if _STARTS_AT_LEVEL[rounding](level) else (2 * level - 2, False)
 
 
+@lru_cache(maxsize=64)
+def boundaries(rounding: Rounding, first: int, last: int) -> tuple[tuple[int, bool], ...]:
+    """The boundary of every level first..last: the same for all channels of a layer.
+
+    >>> boundaries(Rounding.FLOOR, 1, 2)
+    ((2, True), (4, True))
+    """
+    return tuple(boundary(rounding, level) for level in range(first, last + 1))
+
+
 def thresholds(scale: Fraction, rounding: Rounding, offset_before: int, offset_after: int, fmt: IntFormat) -> list[int]:
     """min{x : round(x * scale + offset_before) + offset_after >= j} for j = qmin+1..qmax; scale > 0.
 
@@ -48,8 +59,7 @@ def thresholds(scale: Fraction, rounding: Rounding, offset_before: int, offset_a
     """
     inverse = 1 / (2 * scale)
     out = []
-    for level in range(fmt.qmin + 1, fmt.qmax + 1):
-        twice, inclusive = boundary(rounding, level - offset_after)
+    for twice, inclusive in boundaries(rounding, fmt.qmin + 1 - offset_after, fmt.qmax - offset_after):
         numerator = (twice - 2 * offset_before) * inverse.numerator
         # ceil when the boundary itself belongs to the level, else the next integer above it
         out.append(-(-numerator // inverse.denominator) if inclusive else numerator // inverse.denominator + 1)

@@ -70,8 +70,8 @@ def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any
         total = signed_width(abs(form.multiplier) * reach + abs(form.bias), form.divisor - 1)
         if total > 64:
             raise ValueError(
-                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias or the divisor, with |acc| "
-                f"up to {reach}; 64 are there, narrow acc or fit a smaller range"
+                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias, or for its divisor, with "
+                f"|acc| up to {reach}; 64 are there, narrow acc or fit a smaller range"
             )
     divisors = [form.divisor for form in forms]
     if all(divisor & (divisor - 1) == 0 for divisor in divisors):

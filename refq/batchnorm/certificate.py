@@ -11,6 +11,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any
 
+import numpy as np
+
 from refq.batchnorm.choice import is_empty, mirror
 from refq.batchnorm.fit import Fit, LayerFit
 from refq.batchnorm.slopes import binding_pairs
@@ -27,9 +29,8 @@ def _text(value: Fraction | None) -> str | None:
 def _thresholds(channel: Channel, fit: Fit) -> tuple[int, list[int]]:
     """The output at the low end of u, and min{u : output >= j} for each j above it that is reached."""
     steps = fit.steps.reflected() if channel.gamma < 0 else fit.steps
-    levels, starts = steps.levels.tolist(), steps.starts.tolist()
-    jumps = zip(starts[1:], levels, levels[1:], strict=False)
-    return levels[0], [start for start, before, after in jumps for _ in range(after - before)]
+    # a start that jumps over codes is the threshold of each
+    return int(steps.levels[0]), np.repeat(steps.starts[1:], np.diff(steps.levels)).tolist()
 
 
 def _proof(channel: Channel, fit: Fit) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from fractions import Fraction
 from typing import TypeVar
 
@@ -42,10 +43,12 @@ def min_shift(slopes: Slopes) -> int:
     >>> min_shift((Fraction(8, 27), Fraction(3, 10)))
     6
     """
-    shift = 0
-    while not some(integers_inside(slopes, 1 << shift)):
-        shift += 1
-    return shift
+    low, high = slopes
+    if low is None or high is None:
+        return 0
+    # at 2**most the interval is longer than 1; an integer inside at K is one at K + 1, doubled
+    most = int(1 / (high - low)).bit_length()
+    return bisect_left(range(most), True, key=lambda shift: some(integers_inside(slopes, 1 << shift)))
 
 
 def mirror(ends: Ends[Number]) -> Ends[Number]:

@@ -48,7 +48,7 @@ class Fit:
     sign: the target rises with u = sign * x; points: what it asks of a line, in u.
     slopes: the open interval of multiplier / divisor for which some bias works; None: unbounded; empty
     (low >= high) where no line reproduces the target, and then every field below is None.
-    min_shift: the smallest K of a divisor 2**K; min_divisor: the smallest divisor of any kind.
+    min_shift: the smallest K of a divisor 2**K.
     multiplier_range: the integers inside slopes * divisor; bias_range: all biases of form.multiplier.
     Multipliers and slopes are those of x.
     """
@@ -60,10 +60,14 @@ class Fit:
     points: Constraints
     slopes: Slopes
     min_shift: int | None = None
-    min_divisor: int | None = None
     form: FixedPoint | None = None
     multiplier_range: Biases | None = None
     bias_range: Biases | None = None
+
+    @property
+    def min_divisor(self) -> int | None:
+        """The smallest divisor of any kind; None where no line exists."""
+        return None if is_empty(self.slopes) else simplest(self.slopes).denominator
 
     @property
     def open_range(self) -> tuple[int, int]:
@@ -143,7 +147,7 @@ def fit_steps(steps: Staircase, qmin: int, qmax: int, divisor: int | None = None
     if is_empty(fit.slopes):
         return fit
     shift = min_shift(fit.slopes)
-    fit = replace(fit, min_shift=shift, min_divisor=simplest(fit.slopes).denominator)
+    fit = replace(fit, min_shift=shift)
     return _with_divisor(fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, 1 << 192))
 
 

@@ -13,7 +13,7 @@ from math import isqrt, lcm
 
 from refq.arguments import member
 from refq.channels import Channel
-from refq.exact import boundary
+from refq.exact import boundaries
 from refq.formats import Rounding
 from refq.staircase.steps import Staircase, rising
 
@@ -36,6 +36,11 @@ def _cleared(channel: Channel) -> tuple[int, int, int, int, int]:
     return g, m, int(half * factor), int(beta * factor), v.numerator * v.denominator
 
 
+def _bounds(channel: Channel, rounding: Rounding) -> tuple[tuple[int, bool], ...]:
+    """(2 b_j, whether b_j belongs to j) for j = qmin+1..qmax."""
+    return boundaries(rounding, channel.qmin + 1 - channel.zero_point, channel.qmax - channel.zero_point)
+
+
 def thresholds(channel: Channel, rounding: Rounding) -> list[int]:
     """min{u : level j reached} for j = qmin+1..qmax, not cut to the accumulator's range; gamma != 0.
 
@@ -44,10 +49,9 @@ def thresholds(channel: Channel, rounding: Rounding) -> list[int]:
     |n - e sqrt(w)| >= 1 / (|n| + |e| sqrt(w)) > |e| / 2**guard (eq. 4). Where they are equal the root is exact.
     """
     g, m, c, d, w = _cleared(channel)
-    levels = range(channel.qmin + 1 - channel.zero_point, channel.qmax + 1 - channel.zero_point)
-    if not levels:
+    bounds = _bounds(channel, rounding)
+    if not bounds:
         return []
-    bounds = [boundary(rounding, level) for level in levels]
     widest = max(abs(c * twice - d) for twice, _ in (bounds[0], bounds[-1]))
     guard = 2 * widest.bit_length() + isqrt(w).bit_length() + 2
     root = isqrt(w << 2 * guard)
@@ -61,12 +65,9 @@ def thresholds(channel: Channel, rounding: Rounding) -> list[int]:
 
 def _constant(channel: Channel, rounding: Rounding) -> int:
     """The output of a channel with gamma = 0: how many boundaries beta / out_scale reaches."""
-    twice_exact = 2 * channel.beta / channel.out_scale
-    first = channel.qmin + 1 - channel.zero_point
-    bounds = (boundary(rounding, level) for level in range(first, first + channel.qmax - channel.qmin))
-    return channel.qmin + sum(
-        twice_exact > twice or (inclusive and twice_exact == twice) for twice, inclusive in bounds
-    )
+    exact = 2 * channel.beta / channel.out_scale
+    reached = (exact > twice or (inclusive and exact == twice) for twice, inclusive in _bounds(channel, rounding))
+    return channel.qmin + sum(reached)
 
 
 def target_steps(channel: Channel, rounding: Rounding = Rounding.TIES_UP) -> Staircase:
