@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import integer_array
-from refq.batchnorm.layout import planes, smallest_dtype
+from refq.arguments import in_range, integer_array
+from refq.batchnorm.layout import grid, smallest_dtype
 from refq.batchnorm.words import signed_width
 from refq.channels import Crossing, FixedPoint, ThresholdForm
 
@@ -100,12 +101,9 @@ def fixed_batchnorm(acc: Any, forms: Sequence[FixedPoint], axis: int = -1) -> ND
     if not forms:
         raise ValueError("fixed_batchnorm: forms is empty; pass one per channel")
     down, *columns = _line_columns(forms, array)
-    cells = planes("fixed_batchnorm", array, axis, len(forms))
+    cells = grid("fixed_batchnorm", array, axis, len(forms))
     out = np.empty(cells.shape, smallest_dtype((form.qmin, form.qmax) for form in forms))
-    if cells.shape[2] == 1:
-        _rows(down, cells[:, :, 0], *columns, out[:, :, 0])
-    else:
-        _planes(down, cells, *columns, out)
+    (_rows if cells.ndim == 2 else _planes)(down, cells, *columns, out)
     return out.reshape(array.shape)
 
 
@@ -120,16 +118,26 @@ def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1
     array([0, 1, 3], dtype=uint8)
     """
     array = integer_array("threshold_batchnorm", "acc", acc)
+    in_range("threshold_batchnorm", "acc", array, -INT64_MAX - 1, INT64_MAX)
     if not forms:
         raise ValueError("threshold_batchnorm: forms is empty; pass one per channel")
-    cells = planes("threshold_batchnorm", array, axis, len(forms))
+    tables = [_threshold_table(c, form) for c, form in enumerate(forms)]
+    cells = grid("threshold_batchnorm", array, axis, len(forms))
     out = np.empty(cells.shape, smallest_dtype((f.qmin, f.qmin + len(f.thresholds)) for f in forms))
-    for c, form in enumerate(forms):
-        if not isinstance(form, ThresholdForm):
-            raise TypeError(f"threshold_batchnorm: forms[{c}]={form!r} is not a ThresholdForm")
-        if list(form.thresholds) != sorted(form.thresholds):
-            raise ValueError(f"threshold_batchnorm: forms[{c}].thresholds fall; sort them")
-        # x >= t counts t <= x, x > t counts t < x; of -x the same from the other end
-        side: Any = "right" if form.crossing == Crossing.INCLUSIVE else "left"
-        out[:, c] = form.qmin + np.searchsorted(np.array(form.thresholds, np.int64), form.sign * cells[:, c], side)
+    for c, (form, (below, table)) in enumerate(zip(forms, tables, strict=True)):
+        # x >= t counts t <= x, x > t counts t < x; -x >= t leaves out -t < x, -x > t leaves out -t <= x
+        side: Any = "right" if (form.crossing == Crossing.INCLUSIVE) == (form.sign > 0) else "left"
+        passed = below + np.searchsorted(table, cells[:, c].astype(np.int64, copy=False), side)
+        out[:, c] = form.qmin + (passed if form.sign > 0 else len(form.thresholds) - passed)
     return out.reshape(array.shape)
+
+
+def _threshold_table(c: int, form: ThresholdForm) -> tuple[int, NDArray[np.int64]]:
+    """How many thresholds of x lie below 64 bits, and those inside, rising."""
+    if not isinstance(form, ThresholdForm):
+        raise TypeError(f"threshold_batchnorm: forms[{c}]={form!r} is not a ThresholdForm")
+    if list(form.thresholds) != sorted(form.thresholds):
+        raise ValueError(f"threshold_batchnorm: forms[{c}].thresholds fall; sort them")
+    of_x = form.thresholds if form.sign > 0 else [-t for t in reversed(form.thresholds)]
+    below, upto = bisect_left(of_x, -INT64_MAX - 1), bisect_right(of_x, INT64_MAX)
+    return below, np.array(of_x[below:upto], np.int64)

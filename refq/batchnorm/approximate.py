@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, isqrt, lcm
+from math import floor
 
 from refq.arguments import integer, member
 from refq.batchnorm.fit import Fit, reproduces
 from refq.batchnorm.forms import Form, form_steps
+from refq.batchnorm.surds import nearest
 from refq.channels import Channel, FixedPoint
 from refq.formats import Rounding
 from refq.staircase.steps import Staircase, difference
@@ -47,23 +48,6 @@ def real_line(channel: Channel) -> Line:
     factor = channel.gamma / (channel.out_scale * v)
     offset = channel.beta / channel.out_scale + channel.zero_point
     return Line(factor * channel.acc_scale, offset, -factor * channel.mean, v)
-
-
-def nearest(offset: Fraction, factor: Fraction, v: Fraction) -> int:
-    """The integer nearest to offset + factor * sqrt(v), ties to even; exact.
-
-    >>> nearest(Fraction(0), Fraction(10), Fraction(2)), nearest(Fraction(1, 2), Fraction(1), Fraction(1))
-    (14, 2)
-    """
-    common = lcm(offset.denominator, factor.denominator)
-    # (n + m * sqrt(w)) / d with sqrt(v) = sqrt(w) / v.denominator
-    n, m, d = int(offset * common) * v.denominator, int(factor * common), common * v.denominator
-    square = 4 * m * m * v.numerator * v.denominator
-    root = isqrt(square)
-    exact = root * root == square
-    # floor(value + 1/2) = floor((2 n + d + 2 m sqrt(w)) / 2 d)
-    found, rest = divmod(2 * n + d + (root if m >= 0 else -root - (not exact)), 2 * d)
-    return found - (found & 1) if exact and rest == 0 else found
 
 
 def _addend(rounding: Rounding, shift: int) -> Fraction:

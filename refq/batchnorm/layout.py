@@ -1,4 +1,4 @@
-"""Arrays with a channel axis as (outer, channels, inner), and the dtype that holds all codes."""
+"""Arrays with a channel axis as two or three dimensions, how far they reach, and the dtype that holds all codes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,33 @@ from numpy.typing import NDArray
 from refq.arguments import dtype_of, integer
 
 
-def planes(function: str, array: NDArray[Any], axis: int, count: int) -> NDArray[Any]:
-    """The array as (outer, count, inner), its channels along `axis`; copied where it is not contiguous.
-
-    One channel (count 1) spans the whole array.
-    """
-    if count == 1:
-        return np.ascontiguousarray(array).reshape(1, 1, array.size)
+def planes(function: str, array: NDArray[Any], axis: int) -> NDArray[Any]:
+    """(rows, channels) where the channels along `axis` are last, else (outer, channels, inner); contiguous."""
     if not array.ndim:
-        raise ValueError(f"{function}: acc is a scalar, forms has {count}; pass an array with a channel axis")
+        raise ValueError(f"{function}: acc is a scalar; pass an array with a channel axis")
     at = integer(function, "axis", axis, -array.ndim, array.ndim - 1) % array.ndim
-    if array.shape[at] != count:
-        raise ValueError(f"{function}: axis={axis} has {array.shape[at]} channels, forms has {count}; pass one of each")
-    return np.ascontiguousarray(array).reshape(prod(array.shape[:at]), count, prod(array.shape[at + 1 :]))
+    outer, inner = prod(array.shape[:at]), prod(array.shape[at + 1 :])
+    shape = (outer, array.shape[at]) if inner == 1 else (outer, array.shape[at], inner)
+    return np.ascontiguousarray(array).reshape(shape)
+
+
+def grid(function: str, array: NDArray[Any], axis: int, forms: int) -> NDArray[Any]:
+    """`planes` with as many channels as there are forms; one form spans the whole array."""
+    if forms == 1:
+        if array.ndim:
+            integer(function, "axis", axis, -array.ndim, array.ndim - 1)
+        return np.ascontiguousarray(array).reshape(1, 1, array.size)
+    cells = planes(function, array, axis)
+    if cells.shape[1] != forms:
+        raise ValueError(f"{function}: axis={axis} has {cells.shape[1]} channels, forms has {forms}; pass one of each")
+    return cells
+
+
+def extent(array: NDArray[Any]) -> int:
+    """A bound of all magnitudes: 2**31 where the dtype lies inside int32, without a look; else the largest."""
+    if np.iinfo(array.dtype).max < 1 << 31:
+        return 1 << 31
+    return max(-int(array.min()), int(array.max())) if array.size else 0
 
 
 def smallest_dtype(ranges: Iterable[tuple[int, int]]) -> np.dtype[Any]:
@@ -34,5 +48,5 @@ def smallest_dtype(ranges: Iterable[tuple[int, int]]) -> np.dtype[Any]:
     (dtype('uint8'), dtype('int16'))
     """
     lows, highs = zip(*ranges, strict=True)
-    low, high = min(lows), max(highs)
-    return dtype_of(max(~low if low < 0 else low, high, 0).bit_length() + (low < 0), low < 0)
+    low, high = int(min(lows)), int(max(highs))
+    return dtype_of(max(low, ~low, high).bit_length() + (low < 0), low < 0)
