@@ -1,47 +1,13 @@
 """The command as a user runs it: output, JSON, exit codes, one-line errors."""
 
-import io
 import json
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
-from typing import Any
-from unittest.mock import patch
 
 import pytest
-
-from verify.cli import run
+from command import answer, process, refq
 
 ISSUE_102943 = "0.05296124517917633*0.024093778803944588/0.11484327912330627"
-
-
-@dataclass
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def refq(*words: str) -> Done:
-    """The entry point in this process, which spares every test the start of a new one."""
-    out, err = io.StringIO(), io.StringIO()
-    arguments = patch.object(sys, "argv", ["refq", *words])
-    with arguments, redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as stop:
-        run()
-    return Done(int(stop.value.code or 0), out.getvalue(), err.getvalue())
-
-
-def process(*words: str) -> Done:
-    """The same through a process of its own."""
-    command = [sys.executable, "-c", "from verify.cli import run; run()", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def answer(*words: str) -> Any:
-    done = refq(*words, "--json")
-    return json.loads(done.stdout)
 
 
 def test_help_imports_nothing_heavy() -> None:

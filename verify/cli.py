@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from verify import failures
-from verify.failures import BackendError, NothingComparedError, UsageError
+from verify.batchnorm_cli import VERBS
+from verify.failures import BackendError, FileRejectedError, NothingComparedError, UsageError
+from verify.options import checked, json_option
 
 _SCALE = "0.25, 1/4, a float32 pattern 0x3e800000, MULTIPLIER>>SHIFT, or INPUT*WEIGHT/OUTPUT of float32 scales"
 
@@ -25,21 +27,12 @@ def main() -> None:
     """Which rule does an integer backend follow, where does it deviate, and why.
 
     Exit codes: 0 conforms, 1 differs, 2 interrupted, 3 internal error, 4 usage,
-    5 nothing was compared, 6 the backend failed.
+    5 nothing was compared, 6 the backend failed, 7 a file was rejected.
     """
 
 
-@contextmanager
-def _checked() -> Iterator[None]:
-    """What refq refuses of the arguments given here is a usage error."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from None
-
-
-def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(command)
+for _verb in VERBS:
+    main.add_command(_verb)
 
 
 def _scale_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -78,7 +71,7 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 
 @main.command("list")
-@_json_option
+@json_option
 def list_(as_json: bool) -> int:
     """The ops, rules and backends, with what is installed."""
     from verify.listing import listing, print_listing
@@ -97,7 +90,7 @@ def list_(as_json: bool) -> int:
 )
 @click.option("--all-products", is_flag=True, help="Feed every scale product to every rule.")
 @click.option("--steps", is_flag=True, help="Print every step of every rule.")
-@_json_option
+@json_option
 def explain(acc: int, rules: tuple[str, ...], all_products: bool, steps: bool, as_json: bool, **given: Any) -> int:
     """One accumulator under every rule: exact product, residue, each answer, and which agree."""
     from refq import parse_format, parse_semantics
@@ -106,7 +99,7 @@ def explain(acc: int, rules: tuple[str, ...], all_products: bool, steps: bool, a
     from verify.report import console, explanation_record, print_explanation, print_json
     from verify.scales import chosen_scale
 
-    with _checked():
+    with checked():
         fmt, scale = parse_format(given["fmt"]), chosen_scale(given["scale"], given["multiplier"], given["shift"])
         zero_point = integer("explain", "zero_point", given["zero_point"], fmt.qmin, fmt.qmax)
         integer("explain", "acc", acc, -(1 << 63), (1 << 63) - 1)
@@ -137,14 +130,14 @@ def _domain(text: str | None) -> tuple[int, int]:
 @click.option("--domain", help="Accumulators FIRST..LAST; default all of int32.")
 @click.option("--intervals", default=20, show_default=True, type=_COUNT, help="How many intervals to print.")
 @click.option("--sweep", is_flag=True, help="Besides, count the differences over all 2**32 accumulators one by one.")
-@_json_option
+@json_option
 def diff(left: str, right: str, domain: str | None, intervals: int, sweep: bool, as_json: bool, **given: Any) -> int:
     """Where rules LEFT and RIGHT differ over the whole accumulator range, or that they are equal."""
     from refq import count_differences, difference, parse_format, parse_semantics, staircase
     from verify.report import console, difference_record, print_difference, print_json
     from verify.scales import chosen_scale
 
-    with _checked():
+    with checked():
         fmt, scale = parse_format(given["fmt"]), chosen_scale(given["scale"], given["multiplier"], given["shift"])
         zero_point, bounds = given["zero_point"], _domain(domain)
         sides = [parse_semantics(text) for text in (left, right)]
@@ -157,7 +150,7 @@ def diff(left: str, right: str, domain: str | None, intervals: int, sweep: bool,
         factors = {scale.under(s) for s in sides}
         if domain is not None or len(factors) > 1:
             raise UsageError("--sweep takes all of int32 and one scale product; drop --domain, or name one product")
-        with _checked():
+        with checked():
             swept = count_differences(sides[0].rule, sides[1].rule, factors.pop(), zero_point=zero_point, fmt=fmt)
     record = difference_record(sides[0], sides[1], found, swept)
     if as_json:
@@ -188,7 +181,7 @@ def _with_backend(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @_with_backend
 @click.option("--details", is_flag=True, help="The input that excluded each other rule.")
-@_json_option
+@json_option
 def identify(backend: str, ops: tuple[str, ...], timeout: float, details: bool, as_json: bool) -> int:
     """Which named rules are consistent with BACKEND, and what excluded every other one.
 
@@ -214,7 +207,7 @@ def identify(backend: str, ops: tuple[str, ...], timeout: float, details: bool, 
 @_with_backend
 @click.option("--rule", required=True, help="RULE[/PRODUCT[/ZERO_POINT[/CLAMP]]]; without a clamp order, either.")
 @click.option("--errors", default=20, show_default=True, type=_COUNT, help="How many counterexamples to keep.")
-@_json_option
+@json_option
 def verify_(backend: str, rule: str, ops: tuple[str, ...], timeout: float, errors: int, as_json: bool) -> int:
     """Whether BACKEND conforms to one rule, with counterexamples."""
     from verify.campaign import verify_backend
@@ -257,6 +250,8 @@ def run() -> None:
         _fail(str(error), failures.NOTHING)
     except BackendError as error:
         _fail(str(error), failures.BACKEND)
+    except FileRejectedError as error:
+        _fail(str(error), failures.FILE)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted", failures.INTERRUPTED)
     except Exception:

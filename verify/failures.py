@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CONFORMS, DIFFERS, INTERRUPTED, INTERNAL, USAGE, NOTHING, BACKEND = range(7)
+CONFORMS, DIFFERS, INTERRUPTED, INTERNAL, USAGE, NOTHING, BACKEND, FILE = range(8)
 
 
 class UsageError(Exception):
@@ -15,3 +15,7 @@ class BackendError(Exception):
 
 class NothingComparedError(Exception):
     """No input was compared, so there is nothing to pass."""
+
+
+class FileRejectedError(Exception):
+    """A file given to be read is missing, broken, or holds what cannot be."""

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
 
+import numpy as np
+
 from refq.arguments import integer, member
 from refq.batchnorm.fit import Fit, reproduces
 from refq.batchnorm.forms import Form, form_steps
 from refq.batchnorm.surds import nearest
 from refq.channels import Channel, FixedPoint
 from refq.formats import Rounding
-from refq.staircase.steps import Staircase, difference
+from refq.staircase.steps import Staircase, disagreements
 
 MAX_SHIFT = 128
 # What is added to the line so that floor does as the rounding rule does, ties and whole numbers apart;
@@ -135,8 +137,11 @@ def deviation(steps: Staircase, form: Form) -> Deviation:
     ...     FixedPoint(1, 0, 3, 0, 2))
     (Deviation(wrong=0, max_codes=0, at=None), Deviation(wrong=1, max_codes=1, at=5))
     """
-    found = difference(steps, form_steps(form, (steps.first, steps.last)))
-    worst = max(found.intervals, key=lambda i: abs(i.left - i.right), default=None)
-    if worst is None:
+    firsts, lasts, expected, got = disagreements(steps, form_steps(form, (steps.first, steps.last)))
+    if not firsts.size:
         return Deviation(0, 0, None)
-    return Deviation(found.count, abs(worst.left - worst.right), worst.first)
+    codes = np.abs(expected - got)
+    worst = int(np.argmax(codes))
+    # in Python's integers: the inputs of a wide domain are more than 64 bits can count
+    wrong = sum(lasts.tolist()) - sum(firsts.tolist()) + firsts.size
+    return Deviation(wrong, int(codes[worst]), int(firsts[worst]))

@@ -112,7 +112,7 @@ def _biases(lower_u, lower_level, upper_u, upper_level, multiplier, divisor):
 
 
 def _run(kernel: Any, columns: tuple[NDArray[Any], ...], largest: int, *scalars: int) -> tuple[int, int]:
-    if largest < COMPILED_LIMIT:
+    if max(largest, *map(abs, scalars), 0) < COMPILED_LIMIT and columns[0].dtype != object:
         first, second = kernel(*columns, *scalars)
     else:
         first, second = kernel.py_func(*(column.tolist() for column in columns), *scalars)

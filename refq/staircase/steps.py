@@ -129,13 +129,20 @@ def difference(left: Staircase, right: Staircase) -> Difference:
         raise ValueError(
             f"difference: domain {left.first}..{left.last} is not {right.first}..{right.last}; rebuild one of them"
         )
+    columns = (column.tolist() for column in disagreements(left, right))
+    intervals = tuple(Interval(*row) for row in zip(*columns, strict=True))
+    return Difference(intervals, sum(i.last - i.first + 1 for i in intervals))
+
+
+def disagreements(left: Staircase, right: Staircase) -> tuple[NDArray[np.int64], ...]:
+    """`difference` as columns: first and last input, level of left and of right; one domain for both."""
     if not left.size:
-        return Difference((), 0)
+        return (np.empty(0, np.int64),) * 4
     starts = np.union1d(left.starts, right.starts)
     a, b = left(starts), right(starts)
-    lasts = [int(x) - 1 for x in starts[1:]] + [left.last]
-    intervals = tuple(Interval(int(starts[i]), lasts[i], int(a[i]), int(b[i])) for i in np.flatnonzero(a != b))
-    return Difference(intervals, sum(i.last - i.first + 1 for i in intervals))
+    differ = np.flatnonzero(a != b)
+    ends = np.append(starts[1:] - 1, np.int64(left.last))
+    return starts[differ], ends[differ], a[differ], b[differ]
 
 
 def probes(*staircases: Staircase) -> NDArray[np.int64]:

@@ -1,0 +1,145 @@
+"""The verbs of `refq` for batch norm: fit-bn, check-certificate, analyze-bn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from verify import failures
+from verify.failures import FileRejectedError, UsageError
+from verify.files import read_text, shown
+from verify.options import checked, json_option
+
+if TYPE_CHECKING:
+    from refq import Rounding
+
+MAX_CERTIFICATE = 1 << 30
+_rounding = click.option(
+    "--rounding", default="ties_up", show_default=True, help="Rounding rule of the target: ties_even, floor, ..."
+)
+
+
+def _rule(name: str) -> Rounding:
+    from refq import Rounding
+
+    rules = {rule.name.lower(): rule for rule in Rounding}
+    if name not in rules:
+        raise UsageError(f"rounding={name!r} is unknown; legal: {', '.join(rules)}")
+    return rules[name]
+
+
+def _write(path: str, written: str) -> None:
+    try:
+        Path(path).write_text(written, encoding="utf-8", newline="\n")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"certificate={shown(path)} cannot be written: {getattr(error, 'strerror', error)}") from None
+
+
+@click.command("fit-bn")
+@click.argument("params")
+@_rounding
+@click.option("--shared-shift", is_flag=True, help="One shift for all channels, the smallest.")
+@click.option("--shared-divisor", is_flag=True, help="One divisor for all, the smallest; need not be a power of two.")
+@click.option("--word-bits", type=click.IntRange(min=1), help="Signed bits that multiplier, bias and sum must fit.")
+@click.option("--certificate", metavar="FILE", help="Write what was proved, for refq check-certificate.")
+@json_option
+def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str | None, **flags: bool) -> int:
+    """Batch norm as (multiplier * x + bias) >> shift, exact on every accumulator, with the fewest bits.
+
+    PARAMS is an .npz file of arrays gamma beta mean variance epsilon acc_scale out_scale acc_min acc_max qmin qmax
+    and, if any, zero_point: one value, or one per channel. Exit code 1: some channel has no such line.
+    """
+    if flags["shared_shift"] and flags["shared_divisor"]:
+        raise UsageError("--shared-shift and --shared-divisor exclude each other; drop one")
+    from refq.batchnorm import Share, fit_batchnorm, require_width
+    from refq.batchnorm import certificate as certified
+    from verify.batchnorm import fit_record
+    from verify.batchnorm_report import print_fit
+    from verify.npz import read_channels
+    from verify.report import console, print_json
+
+    share = Share.SHIFT if flags["shared_shift"] else Share.DIVISOR if flags["shared_divisor"] else Share.NONE
+    rule, channels = _rule(rounding), read_channels(params)
+    with checked():
+        layer = fit_batchnorm(channels, rule, share)
+        if word_bits is not None:
+            require_width(layer, word_bits)
+    if certificate is not None:
+        _write(certificate, certified(layer))
+    record = fit_record(layer)
+    print_json(record) if flags["as_json"] else print_fit(console(), record)
+    return failures.CONFORMS if all(fit.form for fit in layer.fits) else failures.DIFFERS
+
+
+@click.command("check-certificate")
+@click.argument("file")
+def check_certificate(file: str) -> int:
+    """Accept or reject a certificate of fit-bn, with a checker that shares no code with the solver."""
+    from verify.certificate_checker import RejectedError, check
+
+    try:
+        print(check(read_text(file, MAX_CERTIFICATE)))
+    except RejectedError as error:
+        raise FileRejectedError(f"{shown(file)}: {error}") from None
+    return failures.CONFORMS
+
+
+def _check_picture(image: str | None, channel: int | None, counts: list[int]) -> None:
+    """Refuse what cannot be drawn before anything is computed."""
+    if channel is not None and image is None:
+        raise UsageError("--channel chooses the channel of the picture; add --image FILE")
+    if channel is not None and channel >= min(counts):
+        raise UsageError(f"channel={channel} is outside 0..{min(counts) - 1}")
+    if image is not None:
+        from verify.batchnorm_picture import require_drawable
+
+        require_drawable(image)
+
+
+@click.command("analyze-bn")
+@click.argument("params", nargs=-1, required=True)
+@_rounding
+@click.option("--shift", type=click.IntRange(0, 128), help="The shift to look at; default the smallest exact one.")
+@click.option("--channel", type=click.IntRange(min=0), help="The channel of the picture; default the hardest.")
+@click.option("--image", metavar="FILE", help="Draw it, .svg or .png; several layers are numbered FILE-1, FILE-2, ...")
+@json_option
+def analyze_bn(
+    params: tuple[str, ...], rounding: str, shift: int | None, channel: int | None, image: str | None, as_json: bool
+) -> int:
+    """What each scheme needs and gets wrong: optimal, centred, naive and shift-BN, layer by layer.
+
+    PARAMS are .npz files as for fit-bn, one a layer. All counts are exact and over every accumulator.
+    Exit code 1: some channel has no line that is exact.
+    """
+    from verify.batchnorm_report import print_analysis
+    from verify.batchnorm_schemes import Schemes, analysis_record
+    from verify.npz import read_channels
+    from verify.report import console, print_json
+
+    rule, layers = _rule(rounding), [read_channels(path) for path in params]
+    _check_picture(image, channel, [len(channels) for channels in layers])
+    records: list[dict[str, Any]] = []
+    for number, (path, channels) in enumerate(zip(params, layers, strict=True), 1):
+        with checked():
+            schemes = Schemes(channels, rule)
+            records.append(analysis_record(schemes, shown(path), shift))
+        if not as_json:
+            print_analysis(console(), records[-1])
+        if image is not None:
+            from verify.batchnorm_picture import draw
+
+            draw(schemes, records[-1], channel, numbered(image, number if len(params) > 1 else None))
+    if as_json:
+        print_json({"layers": records})
+    return failures.DIFFERS if any(record["without_line"] for record in records) else failures.CONFORMS
+
+
+def numbered(image: str, number: int | None) -> str:
+    """The file of one of several pictures: FILE-1.svg; FILE itself where there is one."""
+    path = Path(image)
+    return image if number is None else str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+
+
+VERBS = (fit_bn, check_certificate, analyze_bn)
