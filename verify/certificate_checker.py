@@ -114,7 +114,7 @@ def _channel(at: str, c: Any, rounding: str) -> Any:
 
 def check(text: str) -> str:
     """What the certificate proves, in one line; RejectedError if it proves anything less."""
-    at, slopes, shared = "certificate", [], None
+    at, slopes = "certificate", []
     try:
         c = json.loads(text, object_pairs_hook=lambda pairs: dict(pairs) if len(dict(pairs)) == len(pairs) else pairs)
         body = json.dumps({name: c[name] for name in c if name != "sha256"}, sort_keys=True, separators=(",", ":"))
@@ -124,21 +124,21 @@ def check(text: str) -> str:
         for n, channel in enumerate(c["channels"]):
             at = f"channel {n}"
             slopes.append(_channel(at, channel, rounding))
-        spans = sorted((span for span in slopes if span), key=lambda span: span[1] - span[0])  # narrow ones refuse most
-        if spans and share == "shift":
-            shared = max(channel["min_shift"] or 0 for channel in c["channels"])
-        if spans and share == "divisor":
-            shared = next(d for d in count(1) if all(le(*_inside(span[0], span[1], d)) for span in spans))
+        shifts = [channel["min_shift"] for n, channel in enumerate(c["channels"]) if slopes[n]]
+        shared = max(shifts) if shifts and share == "shift" else None
+        if shifts and share == "divisor":  # narrow spans first, they refuse most; wide ones, to infinity, none
+            spans = sorted((high - low, low, high) for low, high in filter(None, slopes) if high - low < inf)
+            ratios = [low.as_integer_ratio() + high.as_integer_ratio() for _, low, high in spans]
+            shared = next(d for d in count(1) if all(p * d // q + 1 < -(-r * d // s) for p, q, r, s in ratios))
         for n, channel in enumerate(c["channels"]):
             own = shared if share == "divisor" else 1 << (shared or channel["min_shift"] or 0)
             _demand(not slopes[n] or channel["divisor"] == own, f"channel {n} divisor", channel["divisor"], own)
-        at, named = "certificate", {"rounding": rounding, "share": share, "channels": [*c["channels"]]}
-        _same(at, c, named | {"certificate": "refq-batchnorm", "version": 1, "shared": shared, "sha256": digest})
+        named = {"rounding": rounding, "share": share, "shared": shared, "channels": [*c["channels"]], "sha256": digest}
+        _same("certificate", c, named | {"certificate": "refq-batchnorm", "version": 1})
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
         raise RejectedError(f"{at}: {error!r}") from None
-    total = sum(len(channel["thresholds"]) for channel in c["channels"])
-    shares = "nothing shared" if shared is None else f"shared {share} {shared}"
-    return f"accepted: {len(slopes)} channels, {total} thresholds, {shares}"
+    total, shares = sum(len(channel["thresholds"]) for channel in c["channels"]), f"shared {share} {shared}"
+    return f"accepted: {len(slopes)} channels, {total} thresholds, {'nothing shared' if shared is None else shares}"
 
 
 if __name__ == "__main__":
