@@ -1,0 +1,99 @@
+"""Where 64 bits are too few: the same code on Python's integers, and counts of more inputs than 64 bits can tell."""
+
+import random
+from fractions import Fraction
+
+import pytest
+
+from refq.batchnorm import (
+    Channel,
+    FixedPoint,
+    certificate,
+    centred_form,
+    code_error_bound,
+    deviation,
+    fit_batchnorm,
+    form_steps,
+    naive_form,
+    naive_min_shift,
+    reproduces,
+    shift_form,
+)
+from refq.channels import ACC_LIMIT
+from refq.formats import Rounding
+from verify.certificate_checker import check
+
+PLAIN = {"beta": 0, "mean": 0, "variance": 1, "epsilon": 0}
+EXTREMES = {
+    "constant on 62 bits": Channel(gamma=0, **PLAIN, acc_min=-(1 << 61), acc_max=1 << 61, qmin=-1, qmax=254),
+    "one input, a steep line": Channel(gamma=1, **PLAIN, acc_scale=Fraction(1 << 70), acc_min=1, acc_max=1),
+    "two inputs, steeper": Channel(gamma=-1, **PLAIN, acc_scale=Fraction(1 << 120), acc_min=-1, acc_max=0),
+    "all of 64 bits": Channel(gamma=1, **PLAIN, out_scale=Fraction(1 << 56), acc_min=-ACC_LIMIT, acc_max=ACC_LIMIT),
+    "falling on 64 bits": Channel(
+        gamma=Fraction(-7, 3), **PLAIN, out_scale=Fraction(1 << 50), acc_min=-ACC_LIMIT, acc_max=ACC_LIMIT
+    ),
+    "far from 0": Channel(
+        gamma=3, **PLAIN | {"mean": ACC_LIMIT - 500}, out_scale=7, acc_min=ACC_LIMIT - 999, acc_max=ACC_LIMIT
+    ),
+    "a shift past 64": Channel(
+        gamma=1, **PLAIN | {"variance": 2}, out_scale=Fraction(1 << 57), acc_min=-ACC_LIMIT, acc_max=ACC_LIMIT
+    ),
+    "tiny gamma": Channel(gamma=2.0**-1074, **PLAIN | {"beta": 0.3}),
+    "huge gamma": Channel(gamma=1e308, **PLAIN, acc_min=-5, acc_max=5),
+}
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+def test_the_whole_way_at_the_extremes(name):
+    channel = EXTREMES[name]
+    domain = (channel.acc_min, channel.acc_max)
+    layer = fit_batchnorm([channel])
+    (fit,) = layer.fits
+    assert form_steps(fit.form, domain) == fit.steps
+    assert check(certificate(layer)).startswith("accepted: 1 channels")
+    for shift in (0, 1, 17, 64, 128):
+        for form in (naive_form(channel, shift), centred_form(channel, fit, shift)):
+            assert reproduces(fit, form) == (form_steps(form, domain) == fit.steps)
+        assert deviation(fit.steps, centred_form(channel, fit, shift)).max_codes <= code_error_bound(fit, shift)
+    shift = naive_min_shift(channel, fit)
+    assert shift is None or form_steps(naive_form(channel, shift), domain) == fit.steps
+    assert deviation(fit.steps, shift_form(channel)).wrong <= channel.acc_max - channel.acc_min + 1
+
+
+def test_every_input_of_64_bits_is_counted():
+    channel = EXTREMES["all of 64 bits"]
+    (fit,) = fit_batchnorm([channel]).fits
+    codes = FixedPoint(0, 200, 1, -128, 127), FixedPoint(0, -200, 1, -128, 127)
+    wrong = [deviation(fit.steps, form).wrong for form in codes]
+    # code 127 from 126.5 * 2**56 on, code -128 below -127.5 * 2**56
+    right = [2 * ACC_LIMIT + 1 - count for count in wrong]
+    assert right == [ACC_LIMIT + 1 - (253 << 55), ACC_LIMIT - (255 << 55)]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_parameters_of_any_size_leave_no_crash(seed):
+    random_ = random.Random(seed)
+
+    def real(low=-200, high=200):
+        return Fraction(random_.randint(-(1 << 30), 1 << 30)) * Fraction(2) ** random_.randint(low, high)
+
+    first, last = sorted(random_.randint(-ACC_LIMIT, ACC_LIMIT) >> random_.randint(0, 63) for _ in range(2))
+    channel = Channel(
+        gamma=real(),
+        beta=real(),
+        mean=real(-20, 60),
+        variance=abs(real()),
+        epsilon=Fraction(2) ** random_.randint(-1074, 0),
+        acc_scale=Fraction(2) ** random_.randint(-100, 100),
+        out_scale=abs(real()) + Fraction(1, 1 << 60),
+        zero_point=random_.randint(-300, 300),
+        acc_min=first,
+        acc_max=last,
+        qmin=random_.choice([-128, 0, -1]),
+        qmax=random_.choice([0, 15, 127, 300]),
+    )
+    layer = fit_batchnorm([channel], random_.choice(list(Rounding)))
+    (fit,) = layer.fits
+    if fit.form is not None:
+        assert form_steps(fit.form, (first, last)) == fit.steps
+    assert check(certificate(layer)).startswith("accepted")
