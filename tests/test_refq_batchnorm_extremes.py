@@ -8,8 +8,8 @@ import pytest
 from refq.batchnorm import (
     Channel,
     FixedPoint,
-    certificate,
     centred_form,
+    certificate,
     code_error_bound,
     deviation,
     fit_batchnorm,
