@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from fractions import Fraction
+from itertools import pairwise
 from operator import index
 from typing import Any
 
@@ -82,9 +83,7 @@ def _plain(value: object) -> str:
 
 
 def _integer(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"Channel: {name}={value!r} is not an integer")
-    exact = index(value)
+    exact = _plain_integer(f"Channel: {name}", value)
     if abs(exact) > ACC_LIMIT:
         raise ValueError(f"Channel: {name}={exact} is outside -(2**63 - 1)..2**63 - 1, the 64 bits there are")
     return exact
@@ -114,10 +113,9 @@ class FixedPoint:
     qmax: int
 
     def __post_init__(self) -> None:
+        _make_integers(self)
         if self.divisor < 1:
             raise ValueError(f"FixedPoint: divisor={self.divisor} is not positive; negate multiplier and bias too")
-        if self.qmin > self.qmax:
-            raise ValueError(f"FixedPoint: qmin={self.qmin} is above qmax={self.qmax}; the range is empty")
 
     @property
     def shift(self) -> int | None:
@@ -136,6 +134,9 @@ class ShiftForm:
     sign: int = 1
     zero_point: int = 0
 
+    def __post_init__(self) -> None:
+        _make_integers(self)
+
 
 @dataclass(frozen=True)
 class ThresholdForm:
@@ -148,3 +149,35 @@ class ThresholdForm:
     qmin: int
     crossing: Crossing = Crossing.INCLUSIVE
     sign: int = 1
+
+    def __post_init__(self) -> None:
+        _make_integers(self)
+        if any(after < before for before, after in pairwise(self.thresholds)):
+            raise ValueError("ThresholdForm: thresholds fall; sort them")
+        if self.crossing not in tuple(Crossing):
+            raise ValueError(f"ThresholdForm: crossing={self.crossing!r} is no Crossing; legal: INCLUSIVE, STRICT")
+
+
+def _plain_integer(name: str, value: Any) -> int:
+    """Any integer, NumPy's too, as Python's; bool and floats are refused."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name}={value!r} is not an integer")
+    return index(value)
+
+
+def _make_integers(form: FixedPoint | ShiftForm | ThresholdForm) -> None:
+    """Every field an integer, thresholds a tuple of them, codes inside 64 bits, a sign of 1 or -1, no empty range."""
+    kind = type(form).__name__
+    for field in fields(form):
+        name, value = field.name, getattr(form, field.name)
+        if name == "thresholds":
+            exact: Any = tuple(_plain_integer(f"{kind}: {name}[{i}]", t) for i, t in enumerate(value))
+        elif name != "crossing":
+            exact = _plain_integer(f"{kind}: {name}", value)
+            if name in ("qmin", "qmax", "zero_point") and not -ACC_LIMIT - 1 <= exact <= ACC_LIMIT:
+                raise ValueError(f"{kind}: {name}={exact} is outside -2**63..2**63 - 1")
+            if name == "sign" and exact not in (1, -1):
+                raise ValueError(f"{kind}: sign={exact} is neither 1 nor -1")
+        object.__setattr__(form, name, value if name == "crossing" else exact)
+    if not isinstance(form, ThresholdForm) and form.qmin > form.qmax:
+        raise ValueError(f"{kind}: qmin={form.qmin} is above qmax={form.qmax}; the range is empty")

@@ -1,6 +1,7 @@
 """Where 64 bits are too few: the same code on Python's integers, and counts of more inputs than 64 bits can tell."""
 
 import random
+import re
 from fractions import Fraction
 
 import pytest
@@ -8,21 +9,29 @@ import pytest
 from refq.batchnorm import (
     Channel,
     FixedPoint,
+    ShiftForm,
+    ThresholdForm,
     centred_form,
     certificate,
     code_error_bound,
+    crossing_form,
     deviation,
     fit_batchnorm,
+    fit_steps,
     form_steps,
+    multipliers_for,
     naive_form,
     naive_min_shift,
     reproduces,
     shift_form,
+    smallest_shared_divisor,
 )
 from refq.channels import ACC_LIMIT
 from refq.formats import Rounding
+from refq.staircase.steps import rising
 from verify.certificate_checker import check
 
+STEPS = rising(0, 9, 0, [3, 6])
 PLAIN = {"beta": 0, "mean": 0, "variance": 1, "epsilon": 0}
 EXTREMES = {
     "constant on 62 bits": Channel(gamma=0, **PLAIN, acc_min=-(1 << 61), acc_max=1 << 61, qmin=-1, qmax=254),
@@ -97,3 +106,30 @@ def test_random_parameters_of_any_size_leave_no_crash(seed):
     if fit.form is not None:
         assert form_steps(fit.form, (first, last)) == fit.steps
     assert check(certificate(layer)).startswith("accepted")
+
+
+FORMS = [
+    (lambda: FixedPoint(1.5, 0, 4, 0, 3), TypeError, "FixedPoint: multiplier=1.5 is not an integer"),
+    (lambda: FixedPoint(1, True, 4, 0, 3), TypeError, "FixedPoint: bias=True is not an integer"),
+    (lambda: FixedPoint(1, 0, 0, 0, 3), ValueError, "FixedPoint: divisor=0 is not positive"),
+    (lambda: FixedPoint(1, 0, 4, 4, 3), ValueError, "FixedPoint: qmin=4 is above qmax=3"),
+    (lambda: FixedPoint(1, 0, 4, 0, 1 << 63), ValueError, f"FixedPoint: qmax={1 << 63} is outside"),
+    (lambda: ShiftForm(1, -2, 0, 3, sign=0), ValueError, "ShiftForm: sign=0 is neither 1 nor -1"),
+    (lambda: ThresholdForm((1,), 0, sign=2), ValueError, "ThresholdForm: sign=2 is neither 1 nor -1"),
+    (lambda: ThresholdForm((5, 2), 0), ValueError, "ThresholdForm: thresholds fall; sort them"),
+    (lambda: ThresholdForm((1, 2.0), 0), TypeError, "ThresholdForm: thresholds[1]=2.0 is not an integer"),
+    (lambda: ThresholdForm((1,), -(1 << 70)), ValueError, f"ThresholdForm: qmin={-(1 << 70)} is outside"),
+    (lambda: ThresholdForm((1,), 0, 2), ValueError, "ThresholdForm: crossing=2 is no Crossing"),
+    (lambda: crossing_form(ThresholdForm((1,), 0), 2), ValueError, "crossing_form: crossing=2 is no Crossing"),
+    (lambda: fit_steps(STEPS, 0.0, 3), TypeError, "fit_steps: qmin=0.0 is not an integer"),
+    (lambda: fit_steps(STEPS, 0, 3, divisor=0), ValueError, "fit_steps: divisor=0 is outside 1.."),
+    (lambda: multipliers_for(fit_steps(STEPS, 0, 3), 0.5, 4), TypeError, "multipliers_for: bias=0.5 is not an integer"),
+    (lambda: multipliers_for(fit_steps(STEPS, 0, 3), 1, 0), ValueError, "multipliers_for: divisor=0 is outside 1.."),
+    (lambda: smallest_shared_divisor([(Fraction(1, 3),) * 2]), ValueError, "smallest_shared_divisor: intervals[0]="),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), FORMS)
+def test_a_form_that_means_nothing_is_refused(call, error, message):
+    with pytest.raises(error, match=f"^{re.escape(message)}"):
+        call()

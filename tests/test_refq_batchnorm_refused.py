@@ -86,7 +86,7 @@ ARRAYS = [
     (
         lambda: threshold_batchnorm(X, [ThresholdForm((3, 2), 0)]),
         ValueError,
-        "threshold_batchnorm: forms[0].thresholds",
+        "ThresholdForm: thresholds fall",
     ),
     (
         lambda: fixed_batchnorm(X, [FixedPoint(1, 1 << 63, 4, 0, 1)]),

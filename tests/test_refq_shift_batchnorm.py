@@ -152,10 +152,10 @@ BAD = [
     (lambda: shift_batchnorm([1], [FORM], residual=[1, 2]), ValueError, r"residual has shape \(2,\), acc has \(1,\)"),
     (lambda: shift_batchnorm([1], [FORM], residual=[0.5]), TypeError, "residual has dtype float64"),
     (lambda: shift_batchnorm(np.uint64([1 << 63]), [FORM]), ValueError, r"acc\[0\]=9223372036854775808 is outside"),
-    (lambda: shift_batchnorm([1], [ShiftForm(0, 1.5, 0, 1)]), TypeError, r"forms\[0\].shift=1.5 is not an integer"),
+    (lambda: shift_batchnorm([1], [ShiftForm(0, 1.5, 0, 1)]), TypeError, "ShiftForm: shift=1.5 is not an integer"),
     (lambda: shift_batchnorm([1], [ShiftForm(1 << 62, 0, 0, 1)]), ValueError, r"forms\[0\].bias=4611686018427387904"),
-    (lambda: shift_batchnorm([1], [ShiftForm(0, 0, 2, 1)]), ValueError, r"forms\[0\].qmin=2 is above qmax=1"),
-    (lambda: shift_batchnorm([1], [ShiftForm(0, 0, 0, 1, 0)]), ValueError, r"forms\[0\].sign=0 is neither"),
+    (lambda: shift_batchnorm([1], [ShiftForm(0, 0, 2, 1)]), ValueError, "ShiftForm: qmin=2 is above qmax=1"),
+    (lambda: shift_batchnorm([1], [ShiftForm(0, 0, 0, 1, 0)]), ValueError, "ShiftForm: sign=0 is neither"),
 ]  # fmt: skip
 
 

@@ -65,16 +65,15 @@ def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any
     for c, form in enumerate(forms):
         if not isinstance(form, FixedPoint):
             raise TypeError(f"fixed_batchnorm: forms[{c}]={form!r} is not a FixedPoint")
-    allowed = min((INT64_MAX - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms)
-    reach = _reach(array, allowed)
-    for c, form in enumerate(forms):
-        total = signed_width(abs(form.multiplier) * reach + abs(form.bias), form.divisor - 1)
-        if total > 64:
-            raise ValueError(
-                f"fixed_batchnorm: forms[{c}] needs {total} bits for multiplier * acc + bias, or for its divisor, with "
-                f"|acc| up to {reach}; 64 are there, narrow acc or fit a smaller range"
-            )
     divisors = [form.divisor for form in forms]
+    reach = _reach(array, min((INT64_MAX - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms))
+    largest = [max(abs(form.multiplier) * reach + abs(form.bias), form.divisor - 1) for form in forms]
+    if max(largest) > INT64_MAX:
+        c = next(c for c, total in enumerate(largest) if total > INT64_MAX)
+        raise ValueError(
+            f"fixed_batchnorm: forms[{c}] needs {signed_width(largest[c])} bits for multiplier * acc + bias, or for "
+            f"its divisor, with |acc| up to {reach}; 64 are there, narrow acc or fit a smaller range"
+        )
     if all(divisor & (divisor - 1) == 0 for divisor in divisors):
         down, by = _shifted, [divisor.bit_length() - 1 for divisor in divisors]
     else:
@@ -136,8 +135,6 @@ def _threshold_table(c: int, form: ThresholdForm) -> tuple[int, NDArray[np.int64
     """How many thresholds of x lie below 64 bits, and those inside, rising."""
     if not isinstance(form, ThresholdForm):
         raise TypeError(f"threshold_batchnorm: forms[{c}]={form!r} is not a ThresholdForm")
-    if list(form.thresholds) != sorted(form.thresholds):
-        raise ValueError(f"threshold_batchnorm: forms[{c}].thresholds fall; sort them")
     of_x = form.thresholds if form.sign > 0 else [-t for t in reversed(form.thresholds)]
     below, upto = bisect_left(of_x, -INT64_MAX - 1), bisect_right(of_x, INT64_MAX)
     return below, np.array(of_x[below:upto], np.int64)

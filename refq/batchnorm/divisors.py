@@ -73,6 +73,9 @@ def smallest_shared_divisor(intervals: Sequence[Slopes]) -> int:
     >>> smallest_shared_divisor([(Fraction(8, 27), Fraction(3, 10)), (Fraction(13, 23), Fraction(11, 19))])
     37
     """
+    for place, (low, high) in enumerate(intervals):
+        if low is not None and high is not None and low >= high:
+            raise ValueError(f"smallest_shared_divisor: intervals[{place}]=({low}, {high}) is empty; leave it out")
     bounded = [ends for ends in map(_positive, intervals) if ends is not None]
     first = max((simplest(ends).denominator for ends in bounded), default=1)
     # an interval that starts at 0 takes every divisor from its own smallest on

@@ -26,11 +26,12 @@ from refq.batchnorm.divisors import simplest, smallest_shared_divisor
 from refq.batchnorm.lattice import roundest_multiplier
 from refq.batchnorm.slopes import Biases, Constraints, Slopes, bias_range, constraints, slope_interval
 from refq.batchnorm.target import target_steps
-from refq.channels import Channel, FixedPoint
+from refq.channels import ACC_LIMIT, Channel, FixedPoint
 from refq.formats import Rounding
 from refq.staircase.steps import Staircase
 
 FEW = 16
+MAX_DIVISOR = 1 << 192
 
 
 class Share(IntEnum):
@@ -105,6 +106,8 @@ def _risen(steps: Staircase, qmin: int, qmax: int) -> tuple[Staircase, int]:
         raise ValueError(f"fit_steps: domain {steps.first}..{steps.last} is empty; nothing to reproduce")
     if not steps.monotone:
         raise ValueError("fit_steps: steps is not monotone; no line reproduces it")
+    for name, value in (("qmin", qmin), ("qmax", qmax)):
+        integer("fit_steps", name, value, -ACC_LIMIT - 1, ACC_LIMIT)
     lowest, highest = int(steps.levels.min()), int(steps.levels.max())
     if lowest < qmin or highest > qmax:
         raise ValueError(f"fit_steps: steps reaches {lowest}..{highest}, outside qmin..qmax={qmin}..{qmax}")
@@ -148,7 +151,9 @@ def fit_steps(steps: Staircase, qmin: int, qmax: int, divisor: int | None = None
         return fit
     shift = min_shift(fit.slopes)
     fit = replace(fit, min_shift=shift)
-    return _with_divisor(fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, 1 << 192))
+    return _with_divisor(
+        fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, MAX_DIVISOR)
+    )
 
 
 def fit_batchnorm(
@@ -194,6 +199,8 @@ def multipliers_for(fit: Fit, bias: int, divisor: int) -> Biases:
     (4, 5)
     """
     points = fit.points
+    integer("multipliers_for", "bias", bias, -MAX_DIVISOR, MAX_DIVISOR)
+    integer("multipliers_for", "divisor", divisor, 1, MAX_DIVISOR)
     lower_u, lower_level, upper_u, upper_level = (column.tolist() for column in points.columns)
     # each point asks multiplier * u >= rest
     asked = [(u + points.low, (j + points.base) * divisor - bias) for u, j in zip(lower_u, lower_level, strict=True)]

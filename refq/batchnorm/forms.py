@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from refq.arguments import integer
+from refq.arguments import integer, member
 from refq.channels import ACC_LIMIT, Crossing, FixedPoint, ShiftForm, ThresholdForm
 from refq.staircase.steps import Staircase, rising
 
@@ -30,6 +30,7 @@ def threshold_form(steps: Staircase, qmin: int, qmax: int, crossing: Crossing = 
     >>> threshold_form(rising(0, 9, 0, [2, 2, 5]), 0, 4)
     ThresholdForm(thresholds=(2, 2, 5, 10), qmin=0, crossing=<Crossing.INCLUSIVE: 0>, sign=1)
     """
+    wanted = Crossing(member("threshold_form", "crossing", crossing, Crossing))
     if not steps.size or not steps.monotone:
         raise ValueError("threshold_form: steps is empty or not monotone; thresholds cannot tell it")
     sign = -1 if steps.levels[-1] < steps.levels[0] else 1
@@ -38,9 +39,8 @@ def threshold_form(steps: Staircase, qmin: int, qmax: int, crossing: Crossing = 
     if levels[0] < qmin or levels[-1] > qmax:
         raise ValueError(f"threshold_form: steps reaches {levels[0]}..{levels[-1]}, outside {qmin}..{qmax}")
     counts = [after - before for before, after in zip([qmin, *levels], [*levels, qmax], strict=True)]
-    strict = int(crossing == Crossing.STRICT)
-    found = [start - strict for start, count in zip(starts, counts, strict=True) for _ in range(count)]
-    return ThresholdForm(tuple(found), qmin, Crossing(crossing), sign)
+    found = [start - wanted for start, count in zip(starts, counts, strict=True) for _ in range(count)]
+    return ThresholdForm(tuple(found), qmin, wanted, sign)
 
 
 def crossing_form(form: ThresholdForm, crossing: Crossing) -> ThresholdForm:
@@ -49,8 +49,9 @@ def crossing_form(form: ThresholdForm, crossing: Crossing) -> ThresholdForm:
     >>> crossing_form(ThresholdForm((2, 5), 0), Crossing.STRICT).thresholds
     (1, 4)
     """
-    moved = tuple(t + form.crossing - crossing for t in form.thresholds)
-    return ThresholdForm(moved, form.qmin, crossing, form.sign)
+    wanted = Crossing(member("crossing_form", "crossing", crossing, Crossing))
+    moved = tuple(t + form.crossing - wanted for t in form.thresholds)
+    return ThresholdForm(moved, form.qmin, wanted, form.sign)
 
 
 def _oriented(sign: int, domain: tuple[int, int], lowest: int, thresholds: Sequence[int]) -> Staircase:

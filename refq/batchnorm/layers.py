@@ -19,7 +19,10 @@ MAX_CHANNELS = 1 << 20
 
 def _column(name: str, value: Any) -> list[Any]:
     """The values of one array as Python numbers: a list of 1 or of all channels."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"channels_of: {name} is no array: {error}") from None
     legal = "iu" if name in INTEGERS + OPTIONAL else "iuf"
     if array.dtype.kind not in legal:
         kinds = "integers" if legal == "iu" else "floats or integers"

@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import in_range, integer, integer_array
+from refq.arguments import in_range, integer_array
 from refq.batchnorm.layout import extent, grid, smallest_dtype
 from refq.channels import ShiftForm
 
 _SUM_LIMIT = (1 << 62) - 1
-_LIMITS = {"bias": _SUM_LIMIT, "shift": _SUM_LIMIT, **dict.fromkeys(("sign", "qmin", "qmax", "zero_point"), 1 << 61)}
+_LIMITS = {"bias": _SUM_LIMIT, "shift": _SUM_LIMIT, **dict.fromkeys(("qmin", "qmax", "zero_point"), 1 << 61)}
 _FAR = (1 << 63) - 1
 
 
@@ -26,22 +26,16 @@ def _column(c: int, form: ShiftForm) -> list[int]:
     """The kernel's integers for one channel, all below 2**63 in magnitude."""
     if not isinstance(form, ShiftForm):
         raise TypeError(f"shift_batchnorm: forms[{c}]={form!r} is not a ShiftForm")
-    exact = []
     for name, bound in _LIMITS.items():
         value = getattr(form, name)
-        plain = type(value) is int and -bound <= value <= bound
-        exact.append(value if plain else integer("shift_batchnorm", f"forms[{c}].{name}", value, -bound, bound))
-    bias, shift, sign, qmin, qmax, zero_point = exact
-    if sign not in (1, -1):
-        raise ValueError(f"shift_batchnorm: forms[{c}].sign={sign} is neither 1 nor -1")
-    if qmin > qmax:
-        raise ValueError(f"shift_batchnorm: forms[{c}].qmin={qmin} is above qmax={qmax}; the range is empty")
-    flip = -(sign < 0)
-    low, high = qmin - zero_point, qmax - zero_point
+        if not -bound <= value <= bound:
+            raise ValueError(f"shift_batchnorm: forms[{c}].{name}={value} is outside -{bound}..{bound}")
+    shift, flip = form.shift, -(form.sign < 0)
+    low, high = form.qmin - form.zero_point, form.qmax - form.zero_point
     left, right = min(max(-shift, 0), 62), min(max(shift, 0), 63)
     # A left shift of what is held to the range rounded outwards stays below 2**62 + 2**left.
     least, most = (low >> left, -(-high >> left)) if left else (-_FAR, _FAR)
-    return [flip, bias + flip, least, most, left, right, low, high, zero_point]
+    return [flip, form.bias + flip, least, most, left, right, low, high, form.zero_point]
 
 
 def _table(forms: Sequence[ShiftForm]) -> NDArray[np.int64]:
