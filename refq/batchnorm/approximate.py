@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 
@@ -110,14 +110,16 @@ def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding = Ro
 
 
 def code_error_bound(fit: Fit, shift: int, rounding: Rounding = Rounding.TIES_UP) -> int:
-    """How many codes `centred_form` can be off, from the shift and the open range alone.
+    """How many codes `centred_form` can be off, from the shift and the open range alone: docs/batchnorm.md eq. 16.
 
-    floor((D + 2) / 2**(shift + 2)) + 1 with D = last - first of the open range, where floor and the nearest
-    rules are concerned; ceil adds 2**-shift before the floor, the others 1 (docs/batchnorm.md eq. 16).
+    With e = (D + 2) / 2**(shift + 2), D = last - first of the open range: ceil(e) for floor and ties_up,
+    floor(e) + 1 for the other nearest rules; ceil adds 2**-shift to e, the rest add 1.
     """
     first, last = fit.open_range
-    units = Fraction(last - first + 2, 4) + (rounding == Rounding.CEIL)
-    return floor(units / (1 << shift)) + (rounding in _LOOSE) + 1
+    error = (Fraction(last - first + 2, 4) + (rounding == Rounding.CEIL)) / (1 << shift)
+    if rounding in (Rounding.FLOOR, Rounding.TIES_UP):
+        return ceil(error)
+    return floor(error) + (rounding in _LOOSE) + 1
 
 
 @dataclass(frozen=True)
