@@ -1,4 +1,4 @@
-"""Draw docs/codes.svg: python docs/make_picture.py (needs the extra `plots`)."""
+"""Draw docs/codes.svg and docs/analysis.svg: python docs/make_picture.py (needs the extra `plots`)."""
 
 from pathlib import Path
 
@@ -7,7 +7,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from refq import requantize
+from refq import Rounding, requantize
+from refq.batchnorm import Channel
+from verify.batchnorm_picture import draw
+from verify.batchnorm_schemes import Schemes, analysis_record
 
 RULES = {
     "float32_ties_even": "ONNX Runtime, XNNPACK",
@@ -17,6 +20,19 @@ RULES = {
     "multiply_add_shift_floor": "NEMO, DORY, PULP-NN",
 }
 ACCUMULATORS = list(range(-11, 12))
+
+
+CHANNELS = [(0.75, 0.1, 12.5, 101), (-0.5, 0.3, -4, 50), (1.25, -0.2, 30, 77)]
+
+
+def analysis() -> None:
+    """Three channels of batch norm under each scheme, as `refq analyze-bn --image` draws them."""
+    common = {"epsilon": 0, "out_scale": 0.25, "acc_min": -256, "acc_max": 255, "qmin": 0, "qmax": 15}
+    names = ("gamma", "beta", "mean", "variance")
+    channels = tuple(Channel(**dict(zip(names, row, strict=True)), **common) for row in CHANNELS)
+    schemes = Schemes(channels, Rounding.TIES_UP)
+    path = Path(__file__).with_name("analysis.svg")
+    draw(schemes, analysis_record(schemes, "three channels", None), None, str(path))
 
 
 def main() -> None:
@@ -46,3 +62,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    analysis()
