@@ -11,8 +11,10 @@ import refq
 PACKAGE = Path(refq.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted(Path(__file__).parent.glob("*.py"))
-STANDARD_ONLY = [PACKAGE / "formats.py", PACKAGE / "rules.py", *sorted((PACKAGE / "spec").glob("*.py"))]
-MAY_IMPORT = ("refq.spec", "refq.formats", "refq.rules")
+STANDARD_ONLY = [PACKAGE / f"{m}.py" for m in ("formats", "rules", "channels")] + sorted(
+    (PACKAGE / "spec").glob("*.py")
+)
+MAY_IMPORT = ("refq.spec", "refq.formats", "refq.rules", "refq.channels")
 
 
 def name(path):
