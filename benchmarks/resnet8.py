@@ -37,6 +37,10 @@ BITS = (4, 8)
 
 def layers(bits: int) -> dict[str, tuple[Channel, ...]]:
     """name of the batch norm -> its channels, in the order of the network."""
+    if not DATA.is_dir():
+        raise SystemExit(
+            "resnet8: ../shared/data/mlperf_tiny, beside the checkout, is not here; it holds the float network"
+        )
     with np.load(DATA / "resnet8_float.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     graph = json.loads((DATA / "resnet8_layers.json").read_text())

@@ -14,7 +14,8 @@ from typing import Any
 
 ACC_LIMIT = (1 << 63) - 1
 MAX_LEVELS = 1 << 16
-_INTEGERS = ("zero_point", "acc_min", "acc_max", "qmin", "qmax")
+REALS = ("gamma", "beta", "mean", "variance", "epsilon", "acc_scale", "out_scale")
+INTEGERS = ("zero_point", "acc_min", "acc_max", "qmin", "qmax")
 
 
 class Crossing(IntEnum):
@@ -52,7 +53,7 @@ class Channel:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            exact = _integer if field.name in _INTEGERS else _rational
+            exact = _integer if field.name in INTEGERS else _rational
             object.__setattr__(self, field.name, exact(field.name, getattr(self, field.name)))
         for name in ("variance", "epsilon"):
             if getattr(self, name) < 0:
@@ -96,6 +97,8 @@ def _rational(name: str, value: Any) -> Fraction:
         return Fraction(*value.as_integer_ratio()) if hasattr(value, "as_integer_ratio") else Fraction(index(value))
     except (ValueError, OverflowError):
         raise ValueError(f"Channel: {name}={value} is not finite; pass a finite number") from None
+    except TypeError:
+        raise TypeError(f"Channel: {name}={value!r} is not a number; pass an int, float or Fraction") from None
 
 
 @dataclass(frozen=True)
@@ -154,8 +157,10 @@ class ThresholdForm:
         _make_integers(self)
         if any(after < before for before, after in pairwise(self.thresholds)):
             raise ValueError("ThresholdForm: thresholds fall; sort them")
-        if self.crossing not in tuple(Crossing):
+        if self.crossing is not Crossing.INCLUSIVE and self.crossing is not Crossing.STRICT:
             raise ValueError(f"ThresholdForm: crossing={self.crossing!r} is no Crossing; legal: INCLUSIVE, STRICT")
+        if self.qmin + len(self.thresholds) > ACC_LIMIT:
+            raise ValueError(f"ThresholdForm: qmin={self.qmin} with {len(self.thresholds)} thresholds leaves 64 bits")
 
 
 def _plain_integer(name: str, value: Any) -> int:

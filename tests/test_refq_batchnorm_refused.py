@@ -72,8 +72,8 @@ ARRAYS = [
     (lambda: threshold_batchnorm([1 << 70], [STAIR]), TypeError, "threshold_batchnorm: acc has dtype object; pass"),
     (lambda: fixed_batchnorm(X, [LINE, STAIR]), TypeError, "fixed_batchnorm: forms[1]=ThresholdForm("),
     (lambda: threshold_batchnorm(X, [LINE] * 4), TypeError, "threshold_batchnorm: forms[0]=FixedPoint("),
-    (lambda: fixed_batchnorm(X, []), ValueError, "fixed_batchnorm: forms is empty; pass one per channel"),
-    (lambda: threshold_batchnorm(X, []), ValueError, "threshold_batchnorm: forms is empty; pass one per channel"),
+    (lambda: fixed_batchnorm(X, []), ValueError, "fixed_batchnorm: forms=[] is empty; pass one FixedPoint"),
+    (lambda: threshold_batchnorm(X, []), ValueError, "threshold_batchnorm: forms=[] is empty; pass one ThresholdForm"),
     (lambda: fixed_batchnorm(X, [LINE] * 3), ValueError, "fixed_batchnorm: axis=-1 has 4 channels, forms has 3; pass"),
     (lambda: threshold_batchnorm(X, [STAIR] * 4, 0), ValueError, "threshold_batchnorm: axis=0 has 3 channels, forms"),
     (lambda: fixed_batchnorm(X, [LINE] * 4, 2), ValueError, "fixed_batchnorm: axis=2 is outside -2..1"),
@@ -120,9 +120,9 @@ LAYER |= {
 NAMES = "gamma beta mean variance epsilon acc_scale out_scale acc_min acc_max qmin qmax and, if any, zero_point"
 LAYERS = [
     ({"gamma": np.ones((3, 1))}, ValueError, "gamma has shape (3, 1); pass one value, or one per channel"),
-    ({"beta": [1.0, 2.0]}, ValueError, "beta has 2 values, other arrays 3; pass 1 or 3"),
+    ({"beta": [1.0, 2.0]}, ValueError, "beta has 2 values, gamma 3; pass 1 or as many"),
     ({"mean": []}, ValueError, "mean has 0 values; pass 1.."),
-    ({"zero_point": [0] * 4}, ValueError, "gamma has 3 values, other arrays 4; pass 1 or 4"),
+    ({"zero_point": [0] * 4}, ValueError, "gamma has 3 values, zero_point 4; pass 1 or as many"),
     ({"scale": 1.0}, ValueError, f"array scale is unknown; pass {NAMES}"),
     ({"gamma": np.array([1, None, 2])}, TypeError, "gamma has dtype object; pass floats or integers"),
     ({"gamma": [True, False, True]}, TypeError, "gamma has dtype bool; pass floats or integers"),
@@ -176,7 +176,7 @@ def test_words_that_are_too_short():
     layer = fit_batchnorm([C1, C1])
     assert fitted(C1).form == layer.fits[0].form
     require_width(layer, 14)
-    for bits, name, needed in ((5, "multiplier", 6), (8, "bias", 9), (13, "multiplier * x + bias", 14)):
-        message = f"require_width: bits={bits} is too few, {name} of channel 0 needs {needed}; allow 14 or narrow"
+    for bits, name, needed in ((5, "multiplier", 6), (8, "bias", 9), (13, "multiplier * x", 14)):
+        message = f"require_width: bits={bits} is too few, {name} of channel 0 needs {needed}; the layer needs 14"
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
             require_width(layer, bits)

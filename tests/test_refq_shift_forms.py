@@ -113,7 +113,7 @@ BAD = [
     (lambda: freeze_shift(0, 1, 4, 1), TypeError, "signed=1 is not a bool"),
     (lambda: freeze_shift([0, 0], [1, float("nan")], 4, True), ValueError, r"std\[1\]=nan is not finite"),
     (lambda: freeze_shift([0, np.float32("inf")], [1, 1], 4, True), ValueError, r"mean\[1\]=inf is not finite"),
-    (lambda: freeze_shift([0, 0], [1, -0.5], 4, True), ValueError, r"std\[1\]=-0.5 is negative"),
+    (lambda: freeze_shift([0, 0], [1, -0.5], 4, True), ValueError, r"std\[1\]=-1/2 is negative"),
     (lambda: freeze_shift([0, 0], [1], 4, True), ValueError, "std has 1 channels, mean has 2"),
     (lambda: freeze_shift([[0]], [[1]], 4, True), ValueError, r"mean has shape \(1, 1\)"),
     (lambda: freeze_shift(["1"], [1], 4, True), TypeError, r"mean\[0\]='1' is not a number"),

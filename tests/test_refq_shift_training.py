@@ -122,11 +122,14 @@ BAD = [
     (lambda: batch_statistics([[1], [2]], axis=2), ValueError, r"axis=2 is outside -2\.\.1"),
     (lambda: training_forms([[1], [2]], 1, True), ValueError, r"training_forms: bits=1 is outside 2\.\.8"),
     (lambda: training_forms([[1], [2]], 4, "yes"), TypeError, "signed='yes' is not a bool"),
+    (lambda: RunningStatistics([0.0], [-1.0]), ValueError, r"RunningStatistics: std=\[-1.\] is not one value >= 0"),
+    (lambda: RunningStatistics([np.nan], [1.0]), ValueError, r"RunningStatistics: mean=\[nan\] is not one finite"),
+    (lambda: RunningStatistics([0.0], [1.0, 2.0]), ValueError, "RunningStatistics: std="),
     (lambda: update_running(3, [[1], [2]]), TypeError, "running=3 is neither RunningStatistics nor None"),
     (
-        lambda: update_running(RunningStatistics(np.zeros(1), np.zeros(2)), [[1], [2]]),
+        lambda: update_running(RunningStatistics(np.zeros(2), np.zeros(2)), [[1], [2]]),
         ValueError,
-        r"running.std has shape \(2,\), acc has 1 channels",
+        r"running.mean has shape \(2,\), acc has 1 channels",
     ),
 ]
 

@@ -79,7 +79,7 @@ def test_each_channel_of_the_worked_examples(worked: str) -> None:
         ["8/27", "3/10"], ["-2/7", "-11/39"], ["13/23", "11/19"], ["-1/511", "1/511"]
     ]  # fmt: skip
     assert column(record, "naive_min_shift")[0] == 12
-    assert record["channels"][0]["widths"] == {"multiplier": 6, "bias": 9, "sum": 14}
+    assert record["channels"][0]["widths"] == {"multiplier": 6, "bias": 9, "product": 14, "sum": 14}
     assert record["channels"][0]["multiplier_range"] == [19, 19]
     assert record["channels"][0]["bias_range"] == [-177, -177]
     assert all(column(record, "representable"))
@@ -108,7 +108,7 @@ def test_the_text_has_the_numbers_of_the_json(worked: str, way: tuple[str, ...])
         assert lines[1 + place].split() == [str(place), *(str(channel[name]) for name in names), bits]
     assert done.returncode == 0
     assert lines[-1].startswith("4 of 4 channels reproduced exactly")
-    assert "naive rounding at shift 8 gets 2 of 4 wrong" in lines[-1]
+    assert "naive rounding at shift 8, the smallest for all, gets 2 of 4 wrong" in lines[-1]
     assert record["naive"] == {"shift": 8, "channels_wrong": 2}
 
 
@@ -116,19 +116,19 @@ def test_half_even_of_a_half_is_not_representable(half: str) -> None:
     done = refq("fit-bn", half, "--rounding", "ties_even")
     assert done.returncode == 1
     assert "channel 0: no multiplier and bias reproduce ties_even" in done.stdout
-    assert "at each x >= 2 3 6" in done.stdout
+    assert "from code 0 on one more at each x >= 2 3\n" in done.stdout
     assert "0 of 1 channel reproduced exactly" in done.stdout
     [channel] = answer("fit-bn", half, "--rounding", "ties_even", "--shared-shift")["channels"]
     assert [channel[name] for name in sorted(REQUIRED)] == [None] * 6
     assert channel["representable"] is False
-    assert channel["thresholds"] == {"sign": 1, "thresholds": [2, 3, 6]}
+    assert channel["thresholds"] == {"sign": 1, "lowest": 0, "thresholds": [2, 3]}
     assert refq("fit-bn", half).returncode == 0
 
 
 def test_word_bits_are_required_or_refused(worked: str) -> None:
     assert refq("fit-bn", worked, "--word-bits", "16").returncode == 0
     assert "channel 1 needs 16" in refused(4, "fit-bn", worked, "--word-bits", "15")
-    assert "bias of channel 0 needs 9; allow 14" in refused(4, "fit-bn", worked, "--word-bits", "7")
+    assert "bias of channel 0 needs 9; the layer needs 16" in refused(4, "fit-bn", worked, "--word-bits", "7")
 
 
 def test_a_certificate_is_accepted_and_with_a_digit_changed_rejected(worked: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ BAD_VALUES = [
     ({"zero_point": 0.5}, "zero_point has dtype float64"),
     ({"qmax": 1 << 20}, "channel 0: qmax=1048576 is"),
     ({"gamma": np.ones((2, 2))}, "array gamma has shape (2, 2)"),
-    ({"gamma": np.ones(3), "beta": np.ones(2)}, "beta has 2 values, other arrays 3"),
+    ({"gamma": np.ones(3), "beta": np.ones(2)}, "beta has 2 values, gamma 3"),
     ({name: np.empty(0) for name in ("gamma", "beta")}, "gamma has 0 values"),
     ({"gamma": True}, "array gamma has dtype bool"),
     ({"gamma": "one"}, "array gamma has dtype <U3"),
@@ -217,4 +217,4 @@ def test_each_layer_has_its_picture(tmp_path: Path) -> None:
     assert refq("analyze-bn", path, path, "--channel", "3", "--image", str(tmp_path / "a.svg")).returncode == 0
     assert {found.name for found in tmp_path.glob("*.svg")} == {"a-1.svg", "a-2.svg"}
     line = refq("analyze-bn", path, "--image", "/nowhere/a.svg").stderr
-    assert line == "refq: image=/nowhere/a.svg cannot be written: No such file or directory\n"
+    assert line == "refq: image=/nowhere/a.svg cannot be written: its folder does not exist\n"

@@ -25,7 +25,7 @@ Record = dict[str, Any]
 
 def width_record(found: Widths) -> Record:
     """The bits of one line."""
-    return {"multiplier": found.multiplier, "bias": found.bias, "sum": found.total}
+    return {"multiplier": found.multiplier, "bias": found.bias, "product": found.product, "sum": found.total}
 
 
 def widest(found: Iterable[Widths]) -> Record | None:
@@ -54,10 +54,12 @@ def _channel_record(channel: Channel, fit: Fit, rounding: Rounding) -> Record:
         "bias_range": _ends(fit.bias_range),
         "widths": form and width_record(widths(form, channel.acc_min, channel.acc_max)),
         "representable": form is not None,
+        **{name: getattr(channel, name) for name in ("acc_min", "acc_max", "qmin", "qmax")},
     }
     if form is None:
-        steps = threshold_form(fit.steps, fit.qmin, fit.qmax)
-        record["thresholds"] = {"sign": steps.sign, "thresholds": list(steps.thresholds)}
+        low, high = sorted((int(fit.steps.levels[0]), int(fit.steps.levels[-1])))
+        steps = threshold_form(fit.steps, low, high)
+        record["thresholds"] = {"sign": steps.sign, "lowest": low, "thresholds": list(steps.thresholds)}
     return record
 
 
@@ -72,6 +74,6 @@ def fit_record(layer: LayerFit) -> Record:
         "shared_shift": layer.shared if layer.share == Share.SHIFT else None,
         "shared_divisor": layer.shared if layer.share == Share.DIVISOR else None,
         "widths": widest(widths(f.form, c.acc_min, c.acc_max) for c, f in pairs if f.form),
-        "naive": {"shift": shared, "channels_wrong": sum(wrong)},
+        "naive": {"shift": shared, "channels_wrong": None if shared is None else sum(wrong)},
         "channels": [_channel_record(c, f, layer.rounding) for c, f in zip(layer.channels, layer.fits, strict=True)],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 
 MAX_CERTIFICATE = 1 << 30
 _rounding = click.option(
-    "--rounding", default="ties_up", show_default=True, help="Rounding rule of the target: ties_even, floor, ..."
+    "--rounding",
+    default="ties_up",
+    show_default=True,
+    help="Rounding rule of the target: ties_up, ties_down, ties_even, ties_odd, ties_away, ties_toward_zero, floor, "
+    "ceil, toward_zero, away_from_zero, jam.",
 )
 
 
@@ -28,6 +33,12 @@ def _rule(name: str) -> Rounding:
     if name not in rules:
         raise UsageError(f"rounding={name!r} is unknown; legal: {', '.join(rules)}")
     return rules[name]
+
+
+def _not_an_input(name: str, output: str | None, inputs: tuple[str, ...]) -> None:
+    """Refuse to write over what is read."""
+    if output is not None and any(Path(output).resolve() == Path(path).resolve() for path in inputs):
+        raise UsageError(f"{name}={shown(output)} is an input; name another file")
 
 
 def _write(path: str, written: str) -> None:
@@ -53,6 +64,7 @@ def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str |
     """
     if flags["shared_shift"] and flags["shared_divisor"]:
         raise UsageError("--shared-shift and --shared-divisor exclude each other; drop one")
+    _not_an_input("certificate", certificate, (params,))
     from refq.batchnorm import Share, fit_batchnorm, require_width
     from refq.batchnorm import certificate as certified
     from verify.batchnorm import fit_record
@@ -75,23 +87,46 @@ def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str |
 
 @click.command("check-certificate")
 @click.argument("file")
-def check_certificate(file: str) -> int:
+@click.option("--params", help="Besides, that it is about the channels of this .npz file, as for fit-bn.")
+@json_option
+def check_certificate(file: str, params: str | None, as_json: bool) -> int:
     """Accept or reject a certificate of fit-bn, with a checker that shares no code with the solver."""
     from verify.certificate_checker import RejectedError, check
 
+    text = read_text(file, MAX_CERTIFICATE)
     try:
-        print(check(read_text(file, MAX_CERTIFICATE)))
+        proved = check(text)
     except RejectedError as error:
         raise FileRejectedError(f"{shown(file)}: {error}") from None
+    if params is not None:
+        _same_channels(file, text, params)
+    print(json.dumps({"accepted": True, "proved": proved, "params": params}, indent=2) if as_json else proved)
     return failures.CONFORMS
 
 
-def _check_picture(image: str | None, channel: int | None, counts: list[int]) -> None:
+def _same_channels(file: str, text: str, params: str) -> None:
+    """FileRejectedError unless an accepted certificate is about the channels of the file, each in its place."""
+    from refq.batchnorm.certificate import parameters
+    from verify.npz import read_channels
+
+    found = [channel["parameters"] for channel in json.loads(text)["channels"]]
+    wanted = [parameters(channel) for channel in read_channels(params)]
+    if len(found) != len(wanted):
+        raise FileRejectedError(f"{shown(file)}: it has {len(found)} channels, {shown(params)} {len(wanted)}")
+    for place, (here, there) in enumerate(zip(found, wanted, strict=True)):
+        for name in there:
+            if here[name] != there[name]:
+                what = f"{name} of channel {place} is {here[name]}, in {shown(params)} {there[name]}"
+                raise FileRejectedError(f"{shown(file)}: {what}")
+
+
+def _check_picture(image: str | None, channel: int | None, counts: dict[str, int]) -> None:
     """Refuse what cannot be drawn before anything is computed."""
     if channel is not None and image is None:
         raise UsageError("--channel chooses the channel of the picture; add --image FILE")
-    if channel is not None and channel >= min(counts):
-        raise UsageError(f"channel={channel} is outside 0..{min(counts) - 1}")
+    for path, count in counts.items():
+        if channel is not None and channel >= count:
+            raise UsageError(f"channel={channel} is outside 0..{count - 1} of {shown(path)}")
     if image is not None:
         from verify.batchnorm_picture import require_drawable
 
@@ -119,7 +154,8 @@ def analyze_bn(
     from verify.report import console, print_json
 
     rule, layers = _rule(rounding), [read_channels(path) for path in params]
-    _check_picture(image, channel, [len(channels) for channels in layers])
+    _not_an_input("image", image, params)
+    _check_picture(image, channel, {path: len(channels) for path, channels in zip(params, layers, strict=True)})
     records: list[dict[str, Any]] = []
     for number, (path, channels) in enumerate(zip(params, layers, strict=True), 1):
         with checked():

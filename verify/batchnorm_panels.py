@@ -71,14 +71,16 @@ def zoom(axes: Any, seen: View) -> None:
     axes.plot(xs, line_points(seen.channel, xs), color="black", lw=1)
     if index is not None:
         axes.axhline(seen.boundaries[index], color=GREY, lw=0.8, ls=":")
-        axes.text(1.0, seen.boundaries[index], f" rounds to\n {seen.codes[index]}\n from here", color=GREY, size=7.5,
+        where = "from here" if seen.inclusive[index] else "above this"
+        axes.text(1.0, seen.boundaries[index], f" rounds to\n {seen.codes[index]}\n {where}", color=GREY, size=7.5,
                   va="center", transform=axes.get_yaxis_transform())  # fmt: skip
     axes.set_ylim(codes.min() - 0.8, codes.max() + 0.8)
     axes.set_yticks(range(int(codes.min()), int(codes.max()) + 1))
     _plain_x(axes)
     moved = int(seen.moves[NAIVE][index]) if index is not None else 0
     what = f"naive comes {_accumulators(abs(moved))} {'late' if moved > 0 else 'early'}" if moved else "naive is right"
-    _frame(axes, f"b  Channel {seen.place}: the step to look at; {what}", "accumulator", "output code")
+    step = f"the step to look at; {what}" if index is not None else "no step moves"
+    _frame(axes, f"b  Channel {seen.place}: {step}", "accumulator", "output code, lines drawn slightly apart")
 
 
 def _accumulators(count: int) -> str:

@@ -30,6 +30,8 @@ def require_drawable(image: str) -> None:
     """UsageError without matplotlib, or for a suffix that is not drawn."""
     if Path(image).suffix.lower() not in SUFFIXES:
         raise UsageError(f"image={shown(image)} ends in neither .svg nor .png; name it so")
+    if not Path(image).parent.is_dir():
+        raise UsageError(f"image={shown(image)} cannot be written: its folder does not exist")
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:

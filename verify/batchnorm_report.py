@@ -51,7 +51,7 @@ def _thresholds(place: int, found: Record, rounding: str) -> str:
     rest = f" and {more} more (--json)" if more > 0 else ""
     return (
         f"channel {place}: no multiplier and bias reproduce {rounding}, whatever the shift; "
-        f"use thresholds, one code more at each {side} >= {some}{rest}"
+        f"use thresholds, from code {found['lowest']} on one more at each {side} >= {some}{rest}"
     )
 
 
@@ -68,7 +68,8 @@ def _fit_summary(record: Record) -> str:
     return (
         f"{exact} of {plural(len(channels), 'channel')} reproduced exactly on every accumulator, {record['rounding']}; "
         f"{shift}; bits of multiplier {bits['multiplier']}, bias {bits['bias']}, sum {bits['sum']}; "
-        f"naive rounding at shift {naive['shift']} gets {naive['channels_wrong']} of {exact} wrong"
+        f"naive rounding at shift {naive['shift']}, the smallest for all, gets {naive['channels_wrong']} of {exact} "
+        "wrong"
     )
 
 
@@ -101,7 +102,8 @@ def print_analysis(out: Console, record: Record) -> None:
     for scheme in record["schemes"]:
         shift = text(scheme["shift"])
         cells = [scheme["scheme"], shift, _needed(scheme, record), bits_text(scheme["bits"])]
-        cost = [f"{scheme['channels_exact']} of {count}", share_text(scheme), _codes(scheme, scheme["bound"])]
+        others = ", others by thresholds" if scheme["scheme"] == "optimal" and record["without_line"] else ""
+        cost = [f"{scheme['channels_exact']} of {count}{others}", share_text(scheme), _codes(scheme, scheme["bound"])]
         rows.add_row(*cells, *(cost if scheme["bits"] else ["-"] * 3))
     out.print(rows)
     if record["without_line"]:

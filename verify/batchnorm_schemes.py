@@ -131,7 +131,8 @@ def _widths(form: Form, channel: Channel) -> Widths:
         return widths(form, channel.acc_min, channel.acc_max)
     line = from_shift(ShiftForm(form.bias, min(form.shift, 0), form.qmin, form.qmax, form.sign))
     bias = widths(FixedPoint(form.sign, form.bias, 1, form.qmin, form.qmax), 0, 0).bias
-    return Widths(0, bias, widths(line, channel.acc_min, channel.acc_max).total)
+    found = widths(line, channel.acc_min, channel.acc_max)
+    return Widths(0, bias, found.product, found.total)
 
 
 def _scheme_record(schemes: Schemes, scheme: str, shift: int) -> Record:
@@ -144,7 +145,15 @@ def _scheme_record(schemes: Schemes, scheme: str, shift: int) -> Record:
         "bits": schemes.bits(scheme, at),
         "bound": schemes.bound(at) if scheme == CENTRED else None,
         **schemes.cost(scheme, at),
+        "forms": dict(zip(schemes.places(scheme), map(_form_record, schemes.forms(scheme, at)), strict=True)),
     }
+
+
+def _form_record(form: Form) -> Record:
+    """The integers of one channel; a shift form has a sign instead of a multiplier."""
+    if isinstance(form, FixedPoint):
+        return {"multiplier": form.multiplier, "bias": form.bias, "shift": form.shift}
+    return {"sign": form.sign, "bias": form.bias, "shift": form.shift, "zero_point": form.zero_point}
 
 
 def dropped_bits(schemes: Schemes) -> list[Record]:

@@ -26,7 +26,7 @@ class View:
     steps: the staircase of each scheme, the optimal one by thresholds where no line is exact. moves: for each code
     above the lowest reached, by how many accumulators its step comes too late (early: negative) on the way up.
     codes, due, boundaries: those codes, the accumulator at which the exact target takes each, and the real value
-    from which on it is rounded to.
+    from which on it is rounded to; inclusive: whether that value itself is.
     """
 
     place: int
@@ -38,6 +38,7 @@ class View:
     codes: list[int]
     due: list[int]
     boundaries: list[float]
+    inclusive: list[bool]
 
 
 def _thresholds(steps: Staircase, sign: int, codes: list[int]) -> NDArray[Any]:
@@ -61,9 +62,10 @@ def view(schemes: Schemes, place: int, shift: int) -> View:
         steps[scheme] = form_steps(schemes.form(scheme, place, at), domain)
     due = _thresholds(fit.steps, sign, codes)
     moves = {scheme: _thresholds(found, sign, codes) - due for scheme, found in steps.items()}
-    boundaries = [boundary(schemes.rounding, code - channel.zero_point)[0] / 2 + channel.zero_point for code in codes]
+    bounds = [boundary(schemes.rounding, code - channel.zero_point) for code in codes]
+    boundaries, inclusive = [twice / 2 + channel.zero_point for twice, _ in bounds], [closed for _, closed in bounds]
     places = [sign * int(u) for u in due]
-    return View(place, channel, fit.steps, fit.open_range, steps, moves, codes, places, boundaries)
+    return View(place, channel, fit.steps, fit.open_range, steps, moves, codes, places, boundaries, inclusive)
 
 
 def _float(value: Fraction) -> float:

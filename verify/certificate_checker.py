@@ -1,16 +1,13 @@
-"""Checks a batch-norm certificate, with integers and Fractions alone: python certificate_checker.py FILE.
+"""Checks a batch-norm certificate, with integers and Fractions alone: python certificate_checker.py FILE."""
 
-Proved of a channel: f(x) = clamp(round((gamma * (acc_scale * x - mean) / sqrt(variance + epsilon) + beta) / out_scale)
-+ zero_point) is g(x) = clamp(floor((multiplier * x + bias) / divisor)) for every x, and nothing smaller will do.
-"""
-
+# f(x) = clamp(round((gamma * (acc_scale * x - mean) / sqrt(variance + epsilon) + beta) / out_scale) + zero_point) is
+# proved to be g(x) = clamp(floor((multiplier * x + bias) / divisor)) at every x, no smaller shift to do.
 import hashlib
 import json
 import sys
 from fractions import Fraction
 from itertools import count
 from math import ceil, floor, inf, lcm
-from operator import le
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +48,10 @@ def _channel(at: str, c: Any, rounding: str) -> Any:
     zero_point, acc_min, acc_max, qmin, qmax = integers = [int(p[name]) for name in INTEGERS]
     _same(f"{at} parameters", p, dict(zip(RATIONALS + INTEGERS, [*rationals, *integers], strict=True)))
     square, sign = variance + epsilon, -1 if gamma < 0 else 1
-    legal = variance >= 0 <= epsilon and square > 0 and acc_scale > 0 < out_scale
-    _demand(legal, f"{at} variance, epsilon, scales", rationals[3:], ">= 0, sum and scales > 0")
-    _demand(acc_min <= acc_max and qmin <= qmax, f"{at} acc_min, qmin", [acc_min, qmin], f"<= {acc_max}, {qmax}")
+    legal = (
+        variance >= 0 <= epsilon and square > 0 and acc_scale > 0 < out_scale and acc_min <= acc_max and qmin <= qmax
+    )
+    _demand(legal, f"{at} parameters", p, "variance >= 0, a sum and scales > 0, no empty range")
     # f never falls as u = sign * x rises, so thresholds say all of it. f(u) >= level means rise * u + rest is above
     # (half * step - offset) * sqrt(square), or equal. Made integers, both are compared by squares that keep the sign.
     start, end = sorted((sign * acc_min, sign * acc_max))
@@ -102,10 +100,11 @@ def _channel(at: str, c: Any, rounding: str) -> Any:
     fewest = first <= multiplier <= last and multiplier.bit_length() == sorted((first, 0, last))[1].bit_length()
     _demand(divisor > 0 and fewest, f"{at} multiplier", multiplier, f"the fewest bits in {first}..{last}")
     least, below = biases(multiplier, divisor)
-    most, unit = below - 1, 2 * (bias & -bias)  # only multiples of unit have more trailing zeros
-    roundest = bias == 0 or (not least <= 0 <= most and (inf in (-least, most) or most // unit * unit < least))
+    most, unit = below - 1, 2 * (bias & -bias) or 1  # only multiples of unit have more trailing zeros
+    roundest = bias in (least, most) if inf in (-least, most) else most // unit * unit < least
+    roundest = bias == 0 or (not least <= 0 <= most and roundest)
     _demand(least <= bias <= most and roundest, f"{at} bias", bias, f"the most trailing zeros in {least}..{most}")
-    shift = next(k for k in count() if le(*_inside(low, high, 1 << k)))
+    shift = next(k for k in count() if (ends := _inside(low, high, 1 << k))[0] <= ends[1])
     impossible = {"shift": shift - 1, "between": floor(min(sign * low, sign * high) * 2**shift / 2)} if shift else None
     form = (shift, impossible, (first, last), multiplier, divisor, bias, (least, most))
     _same(at, c, proved | {"slope_interval": (low, high)} | dict(zip(FORM, form, strict=True)))
@@ -118,32 +117,33 @@ def check(text: str) -> str:
     try:
         c = json.loads(text, object_pairs_hook=lambda pairs: dict(pairs) if len(dict(pairs)) == len(pairs) else pairs)
         body = json.dumps({name: c[name] for name in c if name != "sha256"}, sort_keys=True, separators=(",", ":"))
-        share, rounding, digest = c["share"], c["rounding"], hashlib.sha256(body.encode()).hexdigest()
-        known = share in ("none", "shift", "divisor") and rounding in TIES + DIRECTED and len(c["channels"]) > 0
-        _demand(known, "share, rounding, channels", [share, rounding], "known names, and channels to prove")
+        share, digest = ("none", "shift", "divisor").index(c["share"]), hashlib.sha256(body.encode()).hexdigest()
         for n, channel in enumerate(c["channels"]):
             at = f"channel {n}"
-            slopes.append(_channel(at, channel, rounding))
-        shifts = [channel["min_shift"] for n, channel in enumerate(c["channels"]) if slopes[n]]
-        shared = max(shifts) if shifts and share == "shift" else None
-        if shifts and share == "divisor":  # narrow spans first, they refuse most; wide ones, to infinity, none
-            spans = sorted((high - low, low, high) for low, high in filter(None, slopes) if high - low < inf)
-            ratios = [low.as_integer_ratio() + high.as_integer_ratio() for _, low, high in spans]
-            shared = next(d for d in count(1) if all(p * d // q + 1 < -(-r * d // s) for p, q, r, s in ratios))
+            slopes.append(_channel(at, channel, c["rounding"]))
+        shifts, at = [channel["min_shift"] for n, channel in enumerate(c["channels"]) if slopes[n]], "certificate"
+        shared = max(shifts) if shifts and share == 1 else None
+        if shifts and share == 2:  # spans around 0 or without end allow every divisor, the narrowest one few
+            spans = [sorted(abs(x) or Fraction(1, 1 << 33) for x in s) for s in slopes if s and s[0] * s[1] >= 0]
+            ratios = sorted((b - a, *a.as_integer_ratio(), *b.as_integer_ratio()) for a, b in spans if b < inf)
+            (_, p, q, r, s), end = ratios[0] if ratios else (1, 1, 1 << 33, 2, 1), min(c["shared"] or 0, 1 << 32) + 1
+            few = (d for a in range(1, r * end // s + 1) for d in range(a * s // r + 1, min(-(-a * q // p), end)))
+            shared = next((d for d in few if all(p * d // q + 1 < -(-r * d // s) for _, p, q, r, s in ratios)), 0)
         for n, channel in enumerate(c["channels"]):
-            own = shared if share == "divisor" else 1 << (shared or channel["min_shift"] or 0)
+            own = shared if share == 2 else 1 << (shared or channel["min_shift"] or 0)
             _demand(not slopes[n] or channel["divisor"] == own, f"channel {n} divisor", channel["divisor"], own)
-        named = {"rounding": rounding, "share": share, "shared": shared, "channels": [*c["channels"]], "sha256": digest}
-        _same("certificate", c, named | {"certificate": "refq-batchnorm", "version": 1})
+        named = {"rounding": c["rounding"], "share": c["share"], "shared": shared, "sha256": digest, "version": 1}
+        _same("certificate", c, named | {"certificate": "refq-batchnorm", "channels": [*c["channels"]] or "any"})
     except (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
-        raise RejectedError(f"{at}: {error!r}") from None
-    total, shares = sum(len(channel["thresholds"]) for channel in c["channels"]), f"shared {share} {shared}"
+        raise RejectedError(f"{at}: not as a certificate should be, {error!r}") from None
+    total, shares = sum(len(channel["thresholds"]) for channel in c["channels"]), f"shared {c['share']} {shared}"
     return f"accepted: {len(slopes)} channels, {total} thresholds, {'nothing shared' if shared is None else shares}"
 
 
 if __name__ == "__main__":
     try:
-        print(check(Path(sys.argv[-1]).read_text(encoding="utf-8")))
+        _demand(len(sys.argv) == 2, "arguments", sys.argv[1:], "one FILE")
+        print(check(Path(sys.argv[1]).read_text(encoding="utf-8")))
     except (RejectedError, OSError, ValueError) as error:
         print(f"rejected: {error}", file=sys.stderr)
         sys.exit(7)

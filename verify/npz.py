@@ -17,11 +17,11 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from refq.batchnorm import Channel, channels_of
-from refq.batchnorm.layers import INTEGERS, MAX_CHANNELS, OPTIONAL, REALS
+from refq.batchnorm.layers import MAX_CHANNELS, NEEDED, OPTIONAL
 from verify.failures import FileRejectedError
 from verify.files import require_readable, shown
 
-NAMES = REALS + INTEGERS + OPTIONAL
+NAMES = NEEDED + OPTIONAL
 # the widest float NumPy has takes 16 bytes; a header is at most some 10,000
 MAX_ARRAY = 16 * MAX_CHANNELS + (1 << 16)
 MAX_FILE = len(NAMES) * MAX_ARRAY

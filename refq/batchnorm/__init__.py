@@ -15,7 +15,7 @@ from refq.batchnorm.fit import Fit, LayerFit, Share, fit_batchnorm, fit_steps, m
 from refq.batchnorm.forms import crossing_form, form_steps, from_shift, threshold_form
 from refq.batchnorm.layers import accumulator_range, channels_of
 from refq.batchnorm.shift import shift_batchnorm
-from refq.batchnorm.shift_error import float_twin, shift_error_bound
+from refq.batchnorm.shift_bounds import float_twin, shift_error, shift_error_bound
 from refq.batchnorm.shift_forms import freeze_shift, shift_form
 from refq.batchnorm.shift_training import RunningStatistics, batch_statistics, training_forms, update_running
 from refq.batchnorm.target import target_steps
@@ -55,6 +55,7 @@ __all__ = [
     "reproduces",
     "require_width",
     "shift_batchnorm",
+    "shift_error",
     "shift_error_bound",
     "shift_form",
     "smallest_shared_divisor",

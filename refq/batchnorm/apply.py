@@ -11,7 +11,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from refq.arguments import in_range, integer_array
-from refq.batchnorm.layout import grid, smallest_dtype
+from refq.batchnorm.layout import checked_forms, grid, smallest_dtype
 from refq.batchnorm.words import signed_width
 from refq.channels import Crossing, FixedPoint, ThresholdForm
 
@@ -62,19 +62,17 @@ def _reach(array: NDArray[Any], allowed: int) -> int:
 
 def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any, ...]:
     """The kernel's down function and its columns; refused where multiplier * acc + bias could leave 64 bits."""
-    for c, form in enumerate(forms):
-        if not isinstance(form, FixedPoint):
-            raise TypeError(f"fixed_batchnorm: forms[{c}]={form!r} is not a FixedPoint")
     divisors = [form.divisor for form in forms]
     reach = _reach(array, min((INT64_MAX - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms))
-    largest = [max(abs(form.multiplier) * reach + abs(form.bias), form.divisor - 1) for form in forms]
+    shifts = all(divisor & (divisor - 1) == 0 for divisor in divisors)
+    largest = [max(abs(form.multiplier) * reach + abs(form.bias), form.divisor - shifts) for form in forms]
     if max(largest) > INT64_MAX:
         c = next(c for c, total in enumerate(largest) if total > INT64_MAX)
         raise ValueError(
             f"fixed_batchnorm: forms[{c}] needs {signed_width(largest[c])} bits for multiplier * acc + bias, or for "
             f"its divisor, with |acc| up to {reach}; 64 are there, narrow acc or fit a smaller range"
         )
-    if all(divisor & (divisor - 1) == 0 for divisor in divisors):
+    if shifts:
         down, by = _shifted, [divisor.bit_length() - 1 for divisor in divisors]
     else:
         down, by = _divided, divisors
@@ -97,8 +95,7 @@ def fixed_batchnorm(acc: Any, forms: Sequence[FixedPoint], axis: int = -1) -> ND
     array([ 0,  1, 15], dtype=uint8)
     """
     array = integer_array("fixed_batchnorm", "acc", acc)
-    if not forms:
-        raise ValueError("fixed_batchnorm: forms is empty; pass one per channel")
+    checked_forms("fixed_batchnorm", forms, FixedPoint)
     down, *columns = _line_columns(forms, array)
     cells = grid("fixed_batchnorm", array, axis, len(forms))
     out = np.empty(cells.shape, smallest_dtype((form.qmin, form.qmax) for form in forms))
@@ -118,9 +115,8 @@ def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1
     """
     array = integer_array("threshold_batchnorm", "acc", acc)
     in_range("threshold_batchnorm", "acc", array, -INT64_MAX - 1, INT64_MAX)
-    if not forms:
-        raise ValueError("threshold_batchnorm: forms is empty; pass one per channel")
-    tables = [_threshold_table(c, form) for c, form in enumerate(forms)]
+    checked_forms("threshold_batchnorm", forms, ThresholdForm)
+    tables = [_threshold_table(form) for form in forms]
     cells = grid("threshold_batchnorm", array, axis, len(forms))
     out = np.empty(cells.shape, smallest_dtype((f.qmin, f.qmin + len(f.thresholds)) for f in forms))
     for c, (form, (below, table)) in enumerate(zip(forms, tables, strict=True)):
@@ -131,10 +127,8 @@ def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1
     return out.reshape(array.shape)
 
 
-def _threshold_table(c: int, form: ThresholdForm) -> tuple[int, NDArray[np.int64]]:
+def _threshold_table(form: ThresholdForm) -> tuple[int, NDArray[np.int64]]:
     """How many thresholds of x lie below 64 bits, and those inside, rising."""
-    if not isinstance(form, ThresholdForm):
-        raise TypeError(f"threshold_batchnorm: forms[{c}]={form!r} is not a ThresholdForm")
     of_x = form.thresholds if form.sign > 0 else [-t for t in reversed(form.thresholds)]
     below, upto = bisect_left(of_x, -INT64_MAX - 1), bisect_right(of_x, INT64_MAX)
     return below, np.array(of_x[below:upto], np.int64)

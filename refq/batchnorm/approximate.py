@@ -75,19 +75,29 @@ def naive_form(channel: Channel, shift: int, rounding: Rounding = Rounding.TIES_
     return FixedPoint(multiplier, bias, unit, channel.qmin, channel.qmax)
 
 
-def naive_min_shift(channel: Channel, fit: Fit, rounding: Rounding = Rounding.TIES_UP) -> int | None:
+def _rule_of(function: str, fit: Fit, rounding: Rounding | None) -> Rounding:
+    """The rule of the fit; one that is given must agree with it."""
+    if rounding is None:
+        return Rounding.TIES_UP if fit.rounding is None else fit.rounding
+    rule = Rounding(member(function, "rounding", rounding, Rounding))
+    if fit.rounding not in (None, rule):
+        raise ValueError(f"{function}: rounding={rule.name} is not that of the fit; leave it out")
+    return rule
+
+
+def naive_min_shift(channel: Channel, fit: Fit, rounding: Rounding | None = None) -> int | None:
     """The smallest shift at which naive rounding reproduces the fit's target; None if none does up to 128.
 
     None is common where the line meets a boundary exactly: then one side of it may never come out right.
+    rounding: by default that of the fit, or ties up where it has none.
     """
+    rule = _rule_of("naive_min_shift", fit, rounding)
     if fit.min_shift is None:
         return None
-    return next(
-        (k for k in range(fit.min_shift, MAX_SHIFT + 1) if reproduces(fit, naive_form(channel, k, rounding))), None
-    )
+    return next((k for k in range(fit.min_shift, MAX_SHIFT + 1) if reproduces(fit, naive_form(channel, k, rule))), None)
 
 
-def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding = Rounding.TIES_UP) -> FixedPoint:
+def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding | None = None) -> FixedPoint:
     """The multiplier nearest to the real slope, the bias right for the middle of what the clamp leaves open.
 
     Its error is bounded by `code_error_bound` at every shift: docs/batchnorm.md eq. 15.
@@ -100,7 +110,7 @@ def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding = Ro
     FixedPoint(multiplier=5, bias=-53, divisor=16, qmin=0, qmax=15)
     """
     unit = 1 << integer("centred_form", "shift", shift, 0, MAX_SHIFT)
-    rule = Rounding(member("centred_form", "rounding", rounding, Rounding))
+    rule = _rule_of("centred_form", fit, rounding)
     line, (first, last) = real_line(channel), fit.open_range
     multiplier = nearest(Fraction(0), line.slope * unit, line.v)
     middle = Fraction(first + last, 2)
@@ -109,17 +119,18 @@ def centred_form(channel: Channel, fit: Fit, shift: int, rounding: Rounding = Ro
     return FixedPoint(multiplier, bias, unit, channel.qmin, channel.qmax)
 
 
-def code_error_bound(fit: Fit, shift: int, rounding: Rounding = Rounding.TIES_UP) -> int:
+def code_error_bound(fit: Fit, shift: int, rounding: Rounding | None = None) -> int:
     """How many codes `centred_form` can be off, from the shift and the open range alone: docs/batchnorm.md eq. 16.
 
     With e = (D + 2) / 2**(shift + 2), D = last - first of the open range: ceil(e) for floor and ties_up,
     floor(e) + 1 for the other nearest rules; ceil adds 2**-shift to e, the rest add 1.
     """
-    first, last = fit.open_range
-    error = (Fraction(last - first + 2, 4) + (rounding == Rounding.CEIL)) / (1 << shift)
-    if rounding in (Rounding.FLOOR, Rounding.TIES_UP):
+    unit = 1 << integer("code_error_bound", "shift", shift, 0, MAX_SHIFT)
+    rule, (first, last) = _rule_of("code_error_bound", fit, rounding), fit.open_range
+    error = (Fraction(last - first + 2, 4) + (rule == Rounding.CEIL)) / unit
+    if rule in (Rounding.FLOOR, Rounding.TIES_UP):
         return ceil(error)
-    return floor(error) + (rounding in _LOOSE) + 1
+    return floor(error) + (rule in _LOOSE) + 1
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,8 @@ def deviation(steps: Staircase, form: Form) -> Deviation:
     firsts, lasts, expected, got = disagreements(steps, form_steps(form, (steps.first, steps.last)))
     if not firsts.size:
         return Deviation(0, 0, None)
-    codes = np.abs(expected - got)
+    reach = max(abs(int(level)) for column in (expected, got) for level in (column.min(), column.max()))
+    codes = np.abs(expected - got if reach < 1 << 62 else expected.astype(object) - got)
     worst = int(np.argmax(codes))
     # in Python's integers: the inputs of a wide domain are more than 64 bits can count
     wrong = sum(lasts.tolist()) - sum(firsts.tolist()) + firsts.size

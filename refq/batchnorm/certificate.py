@@ -16,10 +16,7 @@ import numpy as np
 from refq.batchnorm.choice import is_empty, mirror
 from refq.batchnorm.fit import Fit, LayerFit
 from refq.batchnorm.slopes import binding_pairs
-from refq.channels import Channel
-
-_REALS = ("gamma", "beta", "mean", "variance", "epsilon", "acc_scale", "out_scale")
-_INTEGERS = ("zero_point", "acc_min", "acc_max", "qmin", "qmax")
+from refq.channels import INTEGERS, REALS, Channel
 
 
 def _text(value: Fraction | None) -> str | None:
@@ -63,11 +60,16 @@ def _refutation(fit: Fit) -> dict[str, Any]:
     return {**none, "conflict": binding_pairs(fit.points)[::-1]}
 
 
+def parameters(channel: Channel) -> dict[str, Any]:
+    """A channel as a certificate tells it."""
+    reals = {name: str(getattr(channel, name)) for name in REALS}
+    return reals | {name: getattr(channel, name) for name in INTEGERS}
+
+
 def _channel(channel: Channel, fit: Fit) -> dict[str, Any]:
     lowest, thresholds = _thresholds(channel, fit)
-    reals = {name: str(getattr(channel, name)) for name in _REALS}
     return {
-        "parameters": reals | {name: getattr(channel, name) for name in _INTEGERS},
+        "parameters": parameters(channel),
         "falling": channel.gamma < 0,
         "lowest": lowest,
         "thresholds": thresholds,

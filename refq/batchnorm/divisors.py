@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from math import floor
-from typing import Any
 
 import numpy as np
 from numba import njit
 
 from refq.batchnorm.slopes import Slopes
 
-MAX_DIVISOR = 1 << 32
+MAX_DIVISOR, PYTHON_DIVISOR = 1 << 32, 1 << 22
 
 
 def simplest(slopes: Slopes) -> Fraction:
@@ -85,11 +84,12 @@ def smallest_shared_divisor(intervals: Sequence[Slopes]) -> int:
     ratios = ((low.numerator, low.denominator, high.numerator, high.denominator) for low, high in bounded)
     columns = list(zip(*ratios, strict=True))
     fits = max(map(max, columns)) < 1 << 62 and max(*columns[0], *columns[2]) * MAX_DIVISOR < 1 << 62
-    walk: Any = _walk if fits else _walk.py_func
-    found = int(walk(*(np.array(column) if fits else column for column in columns), first, MAX_DIVISOR))
+    # on Python's integers only as far as takes a few seconds
+    walk, last = (_walk, MAX_DIVISOR) if fits else (_walk.py_func, PYTHON_DIVISOR)
+    found = int(walk(*(np.array(column) if fits else column for column in columns), first, last))
     if not found:
         raise ValueError(
-            f"smallest_shared_divisor: intervals={len(intervals)} of them share no divisor {first}..{MAX_DIVISOR}; "
+            f"smallest_shared_divisor: intervals={len(intervals)} of them share no divisor {first}..{last}; "
             "share a shift instead"
         )
     return found

@@ -31,7 +31,7 @@ from refq.formats import Rounding
 from refq.staircase.steps import Staircase
 
 FEW = 16
-MAX_DIVISOR = 1 << 192
+LARGEST = 1 << 192
 
 
 class Share(IntEnum):
@@ -51,7 +51,7 @@ class Fit:
     (low >= high) where no line reproduces the target, and then every field below is None.
     min_shift: the smallest K of a divisor 2**K.
     multiplier_range: the integers inside slopes * divisor; bias_range: all biases of form.multiplier.
-    Multipliers and slopes are those of x.
+    Multipliers and slopes are those of x. rounding: the rule of the target, where `fit_batchnorm` made it.
     """
 
     steps: Staircase
@@ -64,6 +64,7 @@ class Fit:
     form: FixedPoint | None = None
     multiplier_range: Biases | None = None
     bias_range: Biases | None = None
+    rounding: Rounding | None = None
 
     @property
     def min_divisor(self) -> int | None:
@@ -86,6 +87,15 @@ class LayerFit:
     shared: int | None
     channels: tuple[Channel, ...]
     fits: tuple[Fit, ...]
+
+    @property
+    def forms(self) -> tuple[FixedPoint, ...]:
+        """The lines of all channels, as `fixed_batchnorm` takes them; ValueError names the first channel without."""
+        for place, fit in enumerate(self.fits):
+            if fit.form is None:
+                rule = self.rounding.name.lower()
+                raise ValueError(f"LayerFit: channel {place} has no line under {rule}; use its thresholds")
+        return tuple(fit.form for fit in self.fits if fit.form is not None)
 
 
 def _line(c: Constraints, group: tuple[int, int], divisor: int) -> int:
@@ -151,9 +161,7 @@ def fit_steps(steps: Staircase, qmin: int, qmax: int, divisor: int | None = None
         return fit
     shift = min_shift(fit.slopes)
     fit = replace(fit, min_shift=shift)
-    return _with_divisor(
-        fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, MAX_DIVISOR)
-    )
+    return _with_divisor(fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, LARGEST))
 
 
 def fit_batchnorm(
@@ -172,7 +180,12 @@ def fit_batchnorm(
     """
     rule = Rounding(member("fit_batchnorm", "rounding", rounding, Rounding))
     way = Share(member("fit_batchnorm", "share", share, Share))
-    fits = [fit_steps(target_steps(channel, rule), channel.qmin, channel.qmax) for channel in channels]
+    if isinstance(channels, Channel) or not all(isinstance(channel, Channel) for channel in channels):
+        raise TypeError("fit_batchnorm: channels is no sequence of Channel; pass [channel]")
+    if not channels:
+        raise ValueError("fit_batchnorm: channels is empty; nothing to fit")
+    made = (fit_steps(target_steps(channel, rule), channel.qmin, channel.qmax) for channel in channels)
+    fits = [replace(fit, rounding=rule) for fit in made]
     shifts = [fit.min_shift for fit in fits if fit.min_shift is not None]
     if way == Share.NONE or not shifts:
         return LayerFit(rule, way, None, tuple(channels), tuple(fits))
@@ -185,9 +198,9 @@ def fit_batchnorm(
 def reproduces(fit: Fit, form: FixedPoint) -> bool:
     """Whether a given line equals the fit's target everywhere: the complete decision, without a loop over x."""
     multiplier = fit.sign * form.multiplier
-    least, most = bias_range(fit.points, multiplier, form.divisor)
     if (form.qmin, form.qmax) != (fit.qmin, fit.qmax):
         raise ValueError(f"reproduces: form={form} clamps to another range than {fit.qmin}..{fit.qmax}")
+    least, most = bias_range(fit.points, multiplier, form.divisor)
     return (least is None or least <= form.bias) and (most is None or form.bias <= most)
 
 
@@ -199,8 +212,8 @@ def multipliers_for(fit: Fit, bias: int, divisor: int) -> Biases:
     (4, 5)
     """
     points = fit.points
-    integer("multipliers_for", "bias", bias, -MAX_DIVISOR, MAX_DIVISOR)
-    integer("multipliers_for", "divisor", divisor, 1, MAX_DIVISOR)
+    integer("multipliers_for", "bias", bias, -LARGEST, LARGEST)
+    integer("multipliers_for", "divisor", divisor, 1, LARGEST)
     lower_u, lower_level, upper_u, upper_level = (column.tolist() for column in points.columns)
     # each point asks multiplier * u >= rest
     asked = [(u + points.low, (j + points.base) * divisor - bias) for u, j in zip(lower_u, lower_level, strict=True)]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from refq.arguments import integer, member
 from refq.channels import ACC_LIMIT, Crossing, FixedPoint, ShiftForm, ThresholdForm
-from refq.staircase.steps import Staircase, rising
+from refq.staircase.steps import Staircase, empty, rising
 
+MAX_STEPS = 1 << 20
 Form = FixedPoint | ShiftForm | ThresholdForm
 
 
@@ -63,11 +64,13 @@ def _oriented(sign: int, domain: tuple[int, int], lowest: int, thresholds: Seque
 
 def _line_steps(form: FixedPoint, domain: tuple[int, int]) -> Staircase:
     sign, slope = (-1 if form.multiplier < 0 else 1), abs(form.multiplier)
-    if not slope:
-        return _oriented(1, domain, max(form.qmin, min(form.bias // form.divisor, form.qmax)), [])
+    ends = ((form.multiplier * x + form.bias) // form.divisor for x in domain)
+    low, high = sorted(max(form.qmin, min(end, form.qmax)) for end in ends)
+    if high - low > MAX_STEPS:
+        raise ValueError(f"form_steps: form reaches {low}..{high}, more than {MAX_STEPS} codes; pass a smaller domain")
     # ceil((level * divisor - bias) / slope)
-    levels = range(form.qmin + 1, form.qmax + 1)
-    return _oriented(sign, domain, form.qmin, [-((form.bias - k * form.divisor) // slope) for k in levels])
+    reached = [-((form.bias - level * form.divisor) // slope) for level in range(low + 1, high + 1)]
+    return _oriented(sign, domain, low, reached)
 
 
 def form_steps(form: Form, domain: tuple[int, int]) -> Staircase:
@@ -77,6 +80,8 @@ def form_steps(form: Form, domain: tuple[int, int]) -> Staircase:
     [-256, 13, 17, 20]
     """
     first, last = (integer("form_steps", "domain", x, -ACC_LIMIT, ACC_LIMIT) for x in domain)
+    if first > last:
+        return empty(first, last)
     if isinstance(form, ThresholdForm):
         inclusive = crossing_form(form, Crossing.INCLUSIVE)
         return _oriented(form.sign, (first, last), form.qmin, inclusive.thresholds)

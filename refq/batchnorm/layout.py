@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,6 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.arguments import dtype_of, integer
+
+
+def checked_forms(function: str, forms: Any, kind: type) -> None:
+    """TypeError or ValueError unless forms is a sequence of at least one form of this kind."""
+    if not isinstance(forms, Sequence):
+        raise TypeError(f"{function}: forms={forms!r} is not a sequence; pass a list of {kind.__name__}, one a channel")
+    if not forms:
+        raise ValueError(f"{function}: forms={forms!r} is empty; pass one {kind.__name__}, or one a channel")
+    for c, form in enumerate(forms):
+        if not isinstance(form, kind):
+            raise TypeError(f"{function}: forms[{c}]={form!r} is not a {kind.__name__}")
 
 
 def planes(function: str, array: NDArray[Any], axis: int) -> NDArray[Any]:

@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from refq.arguments import in_range, integer_array
-from refq.batchnorm.layout import extent, grid, smallest_dtype
+from refq.batchnorm.layout import checked_forms, extent, grid, smallest_dtype
 from refq.channels import ShiftForm
 
 _SUM_LIMIT = (1 << 62) - 1
@@ -24,8 +24,6 @@ _FAR = (1 << 63) - 1
 
 def _column(c: int, form: ShiftForm) -> list[int]:
     """The kernel's integers for one channel, all below 2**63 in magnitude."""
-    if not isinstance(form, ShiftForm):
-        raise TypeError(f"shift_batchnorm: forms[{c}]={form!r} is not a ShiftForm")
     for name, bound in _LIMITS.items():
         value = getattr(form, name)
         if not -bound <= value <= bound:
@@ -40,10 +38,7 @@ def _column(c: int, form: ShiftForm) -> list[int]:
 
 def _table(forms: Sequence[ShiftForm]) -> NDArray[np.int64]:
     """(9, channels): the integers of every form."""
-    if not isinstance(forms, Sequence):
-        raise TypeError(f"shift_batchnorm: forms={forms!r} is not a sequence; pass a list of ShiftForm, one a channel")
-    if not forms:
-        raise ValueError("shift_batchnorm: forms=[] is empty; pass one ShiftForm, or one a channel")
+    checked_forms("shift_batchnorm", forms, ShiftForm)
     return np.array([_column(c, form) for c, form in enumerate(forms)], np.int64).T.copy()
 
 

@@ -52,7 +52,7 @@ def mean_and_std(function: str, mean: Any, std: Any) -> list[tuple[Fraction, Fra
         raise ValueError(f"{function}: std has {len(stds)} channels, mean has {len(means)}; pass as many of both")
     for c, value in enumerate(stds):
         if value < 0:
-            raise ValueError(f"{function}: std[{c}]={float(value)} is negative; pass a standard deviation >= 0")
+            raise ValueError(f"{function}: std[{c}]={value} is negative; pass a standard deviation >= 0")
     return list(zip(means, stds, strict=True))
 
 

@@ -102,6 +102,15 @@ class RunningStatistics:
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            values = np.asarray(getattr(self, name), np.float64)
+            if values.ndim != 1 or not np.isfinite(values).all():
+                raise ValueError(f"RunningStatistics: {name}={values} is not one finite number a channel")
+            object.__setattr__(self, name, values)
+        if self.mean.shape != self.std.shape or (self.std < 0).any():
+            raise ValueError(f"RunningStatistics: std={self.std} is not one value >= 0 for each mean")
+
 
 def _root(square: Fraction) -> float:
     """sqrt(square) correctly rounded to float64: 64 bits or more of the root, and a last bit for the rest."""

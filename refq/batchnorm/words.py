@@ -10,10 +10,11 @@ from refq.channels import FixedPoint
 
 @dataclass(frozen=True)
 class Widths:
-    """Two's complement bits of the multiplier, the bias, and multiplier * x + bias at every x."""
+    """Two's complement bits of the multiplier, the bias, multiplier * x, and multiplier * x + bias at every x."""
 
     multiplier: int
     bias: int
+    product: int
     total: int
 
 
@@ -27,25 +28,28 @@ def signed_width(*values: int) -> int:
 
 
 def widths(form: FixedPoint, first: int, last: int) -> Widths:
-    """The bits a line needs on the accumulators first..last; the product alone may be one bit wider than the sum.
+    """The bits a line needs on the accumulators first..last; the product can need more than the sum.
 
     >>> widths(FixedPoint(19, -177, 64, 0, 15), -256, 255)
-    Widths(multiplier=6, bias=9, total=14)
+    Widths(multiplier=6, bias=9, product=14, total=14)
     """
-    ends = (form.multiplier * x + form.bias for x in (first, last))
-    return Widths(signed_width(form.multiplier), signed_width(form.bias), signed_width(*ends))
+    ends = [form.multiplier * x for x in (first, last)]
+    total = signed_width(*(end + form.bias for end in ends))
+    return Widths(signed_width(form.multiplier), signed_width(form.bias), signed_width(*ends), total)
 
 
 def require_width(layer: LayerFit, bits: int) -> None:
-    """Refuse a layer of which a multiplier, a bias or a sum leaves `bits` bits: ValueError with the width needed."""
-    for i, (channel, fit) in enumerate(zip(layer.channels, layer.fits, strict=True)):
-        if fit.form is None:
-            continue
-        needed = widths(fit.form, channel.acc_min, channel.acc_max)
-        for name in ("multiplier", "bias", "total"):
-            if getattr(needed, name) > bits:
-                what = "multiplier * x + bias" if name == "total" else name
-                raise ValueError(
-                    f"require_width: bits={bits} is too few, {what} of channel {i} needs {getattr(needed, name)}; "
-                    f"allow {max(needed.multiplier, needed.bias, needed.total)} or narrow acc_min..acc_max"
-                )
+    """Refuse a layer of which any multiplier, bias, product or sum leaves `bits` bits, with the width it needs."""
+    found = {
+        (place, name): width
+        for place, (channel, fit) in enumerate(zip(layer.channels, layer.fits, strict=True))
+        if fit.form is not None
+        for name, width in vars(widths(fit.form, channel.acc_min, channel.acc_max)).items()
+    }
+    for (place, name), width in found.items():
+        if width > bits:
+            what = {"product": "multiplier * x", "total": "multiplier * x + bias"}.get(name, name)
+            raise ValueError(
+                f"require_width: bits={bits} is too few, {what} of channel {place} needs {width}; "
+                f"the layer needs {max(found.values())}"
+            )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from refq_cases import QUICK
 
 from refq.batchnorm.forms import form_steps
-from refq.batchnorm.shift_error import float_twin, shift_error, shift_error_bound
+from refq.batchnorm.shift_bounds import float_twin, shift_error, shift_error_bound
 from refq.batchnorm.shift_forms import SPREAD, freeze_shift
 from refq.batchnorm.target import target_steps
 from refq.formats import Rounding
