@@ -88,9 +88,8 @@ def fit() -> None:
             raise SystemExit("fit: the pairwise solver found other intervals")
         print(f"fit {bits} bits, {len(fits)} channels, certificates included {taken:6.3f} s")
         print(f"    pairs of points, Fractions                  {pairs:6.1f} s {pairs / taken:6.0f} x as long")
-        print(
-            f"    the same with bisection of the definition   {found + pairs:6.1f} s {(found + pairs) / taken:6.0f} x as long"
-        )
+        whole = found + pairs
+        print(f"    the same with bisection of the definition   {whole:6.1f} s {whole / taken:6.0f} x as long")
         print(f"    checking the certificates                   {checked:6.3f} s {checked / taken:6.1f} x as long")
 
 

@@ -108,6 +108,38 @@ def test_random_parameters_of_any_size_leave_no_crash(seed):
     assert check(certificate(layer)).startswith("accepted")
 
 
+def test_codes_further_apart_than_64_bits():
+    low, high = -(1 << 63), (1 << 63) - 1
+    found = deviation(rising(0, 9, low, [3]), ThresholdForm((), high))
+    assert (found.wrong, found.max_codes, found.at) == (10, high - low, 0)
+
+
+def test_only_reached_codes_cost_anything():
+    wide = FixedPoint(1, 0, 1, -(1 << 62), 1 << 62)
+    assert form_steps(wide, (-2, 2)).levels.tolist() == [-2, -1, 0, 1, 2]
+    with pytest.raises(ValueError, match=r"^form_steps: form reaches -4194304\.\.4194304, more than 1048576 codes"):
+        form_steps(wide, (-(1 << 22), 1 << 22))
+
+
+def test_a_bound_is_of_the_rounding_the_fit_was_made_with():
+    channel = Channel(gamma=1, **PLAIN, out_scale=3, acc_min=-9, acc_max=9)
+    layer = fit_batchnorm([channel], Rounding.CEIL)
+    (fit,) = layer.fits
+    assert code_error_bound(fit, 0) == code_error_bound(fit, 0, Rounding.CEIL)
+    assert centred_form(channel, fit, 3) == centred_form(channel, fit, 3, Rounding.CEIL)
+    for call in (lambda: code_error_bound(fit, 0, Rounding.FLOOR), lambda: naive_min_shift(channel, fit, 6)):
+        with pytest.raises(ValueError, match="is not that of the fit; leave it out"):
+            call()
+    assert layer.forms == (fit.form,)
+
+
+def test_a_layer_with_a_channel_without_a_line_has_no_forms():
+    halves = Channel(gamma=1, **PLAIN, out_scale=2, acc_min=0, acc_max=5)
+    layer = fit_batchnorm([halves], Rounding.TIES_EVEN)
+    with pytest.raises(ValueError, match=r"^LayerFit: channel 0 has no line under ties_even; use its thresholds$"):
+        layer.forms  # noqa: B018
+
+
 FORMS = [
     (lambda: FixedPoint(1.5, 0, 4, 0, 3), TypeError, "FixedPoint: multiplier=1.5 is not an integer"),
     (lambda: FixedPoint(1, True, 4, 0, 3), TypeError, "FixedPoint: bias=True is not an integer"),
@@ -125,6 +157,9 @@ FORMS = [
     (lambda: fit_steps(STEPS, 0, 3, divisor=0), ValueError, "fit_steps: divisor=0 is outside 1.."),
     (lambda: multipliers_for(fit_steps(STEPS, 0, 3), 0.5, 4), TypeError, "multipliers_for: bias=0.5 is not an integer"),
     (lambda: multipliers_for(fit_steps(STEPS, 0, 3), 1, 0), ValueError, "multipliers_for: divisor=0 is outside 1.."),
+    (lambda: fit_batchnorm([]), ValueError, "fit_batchnorm: channels is empty; nothing to fit"),
+    (lambda: fit_batchnorm([1]), TypeError, "fit_batchnorm: channels is no sequence of Channel"),
+    (lambda: ThresholdForm((1, 2, 3), (1 << 63) - 2), ValueError, "ThresholdForm: qmin="),
     (lambda: smallest_shared_divisor([(Fraction(1, 3),) * 2]), ValueError, "smallest_shared_divisor: intervals[0]="),
 ]
 

@@ -22,11 +22,13 @@ from verify.certificate_checker import check
 pytestmark = pytest.mark.skipif(not resnet8.DATA.is_dir(), reason="shared/data/mlperf_tiny is not here")
 
 
-@pytest.mark.parametrize("bits", resnet8.BITS)
-@pytest.mark.parametrize("share", [Share.NONE, Share.SHIFT])
+@pytest.mark.parametrize(("bits", "share"), [(4, Share.NONE), (4, Share.SHIFT), (4, Share.DIVISOR), (8, Share.SHIFT)])
 def test_every_channel_is_proved_by_a_certificate(bits, share):
     layers = [fit_batchnorm(channels, share=share) for channels in resnet8.layers(bits).values()]
     assert [len(layer.fits) for layer in layers] == [16, 16, 16, 32, 32, 64, 64]
+    if share == Share.DIVISOR:
+        expected = [5537277, 304085, 1291126, 1461859, 607420, 12260424, 125387]
+        assert [layer.shared for layer in layers] == expected
     for layer in layers:
         assert check(certificate(layer)).startswith(f"accepted: {len(layer.fits)} channels")
 
