@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from refq.batchnorm.choice import is_empty, mirror
-from refq.batchnorm.fit import Fit, LayerFit
+from refq.batchnorm.fit import Fit
+from refq.batchnorm.sharing import LayerFit
 from refq.batchnorm.slopes import binding_pairs
 from refq.channels import INTEGERS, REALS, Channel
 
@@ -80,7 +81,7 @@ def _channel(channel: Channel, fit: Fit) -> dict[str, Any]:
 def certificate(layer: LayerFit) -> str:
     """The certificate of a layer as one JSON text; its last field is the SHA-256 of all others.
 
-    >>> from refq.batchnorm.fit import fit_batchnorm
+    >>> from refq.batchnorm.sharing import fit_batchnorm
     >>> c = Channel(gamma=1, beta=0, mean=0, variance=1, epsilon=0, acc_min=0, acc_max=9, qmin=0, qmax=3)
     >>> json.loads(certificate(fit_batchnorm([c])))["channels"][0]["thresholds"]
     [1, 2, 3]

@@ -1,15 +1,13 @@
-"""Optimal fixed-point batch norm: the fewest bits that reproduce the exact target, and why fewer cannot.
+"""Optimal fixed-point batch norm of one channel: the fewest bits that reproduce a target, and why fewer cannot.
 
 Lin et al. 2020 (arXiv 2008.13128) state the problem; the exact decision is docs/batchnorm.md eq. 5-12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
-from refq.arguments import integer, member
+from refq.arguments import integer
 from refq.batchnorm.choice import (
     Ends,
     Number,
@@ -22,24 +20,15 @@ from refq.batchnorm.choice import (
     some,
     trailing_zeros,
 )
-from refq.batchnorm.divisors import simplest, smallest_shared_divisor
+from refq.batchnorm.divisors import simplest
 from refq.batchnorm.lattice import roundest_multiplier
 from refq.batchnorm.slopes import Biases, Constraints, Slopes, bias_range, constraints, slope_interval
-from refq.batchnorm.target import target_steps
-from refq.channels import ACC_LIMIT, Channel, FixedPoint
+from refq.channels import ACC_LIMIT, FixedPoint
 from refq.formats import Rounding
 from refq.staircase.steps import Staircase
 
 FEW = 16
 LARGEST = 1 << 192
-
-
-class Share(IntEnum):
-    """What all channels of a layer have in common."""
-
-    NONE = 0
-    SHIFT = 1
-    DIVISOR = 2
 
 
 @dataclass(frozen=True)
@@ -78,26 +67,6 @@ class Fit:
         return (min(us), max(us)) if self.sign > 0 else (-max(us), -min(us))
 
 
-@dataclass(frozen=True)
-class LayerFit:
-    """The fits of all channels; shared is the common shift or divisor, None where nothing is shared."""
-
-    rounding: Rounding
-    share: Share
-    shared: int | None
-    channels: tuple[Channel, ...]
-    fits: tuple[Fit, ...]
-
-    @property
-    def forms(self) -> tuple[FixedPoint, ...]:
-        """The lines of all channels, as `fixed_batchnorm` takes them; ValueError names the first channel without."""
-        for place, fit in enumerate(self.fits):
-            if fit.form is None:
-                rule = self.rounding.name.lower()
-                raise ValueError(f"LayerFit: channel {place} has no line under {rule}; use its thresholds")
-        return tuple(fit.form for fit in self.fits if fit.form is not None)
-
-
 def _line(c: Constraints, group: tuple[int, int], divisor: int) -> int:
     """The multiplier of the group whose bias ends in most zeros, the smallest such."""
     first, last = group
@@ -130,7 +99,7 @@ def _turned(ends: Ends[Number], sign: int) -> Ends[Number]:
     return ends if sign > 0 else mirror(ends)
 
 
-def _with_divisor(fit: Fit, divisor: int) -> Fit:
+def with_divisor(fit: Fit, divisor: int) -> Fit:
     """The fit with its line for this divisor; `form` stays None where the divisor has none."""
     inside = integers_inside(_turned(fit.slopes, fit.sign), divisor)
     if not some(inside):
@@ -161,38 +130,7 @@ def fit_steps(steps: Staircase, qmin: int, qmax: int, divisor: int | None = None
         return fit
     shift = min_shift(fit.slopes)
     fit = replace(fit, min_shift=shift)
-    return _with_divisor(fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, LARGEST))
-
-
-def fit_batchnorm(
-    channels: Sequence[Channel], rounding: Rounding = Rounding.TIES_UP, share: Share = Share.NONE
-) -> LayerFit:
-    """Every channel as (multiplier * x + bias) >> shift, equal to the exact target on acc_min..acc_max.
-
-    share: SHIFT takes one shift for all, the largest of the smallest; DIVISOR the smallest common divisor,
-    at most 2**32, which need not be a power of two. A channel no line reproduces keeps `form` None and its
-    thresholds in `steps`. Lin et al. 2020 (arXiv 2008.13128).
-
-    >>> c = Channel(gamma=0.75, beta=0.1, mean=12.5, variance=101, epsilon=0, out_scale=0.25,
-    ...             acc_min=-256, acc_max=255, qmin=0, qmax=15)
-    >>> fit_batchnorm([c]).fits[0].form
-    FixedPoint(multiplier=19, bias=-177, divisor=64, qmin=0, qmax=15)
-    """
-    rule = Rounding(member("fit_batchnorm", "rounding", rounding, Rounding))
-    way = Share(member("fit_batchnorm", "share", share, Share))
-    if isinstance(channels, Channel) or not all(isinstance(channel, Channel) for channel in channels):
-        raise TypeError("fit_batchnorm: channels is no sequence of Channel; pass [channel]")
-    if not channels:
-        raise ValueError("fit_batchnorm: channels is empty; nothing to fit")
-    made = (fit_steps(target_steps(channel, rule), channel.qmin, channel.qmax) for channel in channels)
-    fits = [replace(fit, rounding=rule) for fit in made]
-    shifts = [fit.min_shift for fit in fits if fit.min_shift is not None]
-    if way == Share.NONE or not shifts:
-        return LayerFit(rule, way, None, tuple(channels), tuple(fits))
-    shared = max(shifts) if way == Share.SHIFT else smallest_shared_divisor([fit.slopes for fit in fits if fit.form])
-    divisor = 1 << shared if way == Share.SHIFT else shared
-    fits = [_with_divisor(fit, divisor) if fit.form else fit for fit in fits]
-    return LayerFit(rule, way, shared, tuple(channels), tuple(fits))
+    return with_divisor(fit, 1 << shift if divisor is None else integer("fit_steps", "divisor", divisor, 1, LARGEST))
 
 
 def reproduces(fit: Fit, form: FixedPoint) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from refq.batchnorm.fit import LayerFit
+from refq.batchnorm.sharing import LayerFit
 from refq.channels import FixedPoint
 
 
