@@ -14,7 +14,10 @@ from verify.files import read_text, shown
 from verify.options import checked, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from refq import Rounding
+    from refq.batchnorm import FixedPoint
 
 MAX_CERTIFICATE = 1 << 30
 _rounding = click.option(
@@ -41,11 +44,24 @@ def _not_an_input(name: str, output: str | None, inputs: tuple[str, ...]) -> Non
         raise UsageError(f"{name}={shown(output)} is an input; name another file")
 
 
-def _write(path: str, written: str) -> None:
+def _write(name: str, path: str, written: bytes) -> None:
     try:
-        Path(path).write_text(written, encoding="utf-8", newline="\n")
+        Path(path).write_bytes(written)
     except (OSError, ValueError) as error:
-        raise UsageError(f"certificate={shown(path)} cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise UsageError(f"{name}={shown(path)} cannot be written: {getattr(error, 'strerror', error)}") from None
+
+
+def _packed(forms: Sequence[FixedPoint]) -> bytes:
+    """The bytes of an .npz file of the integers."""
+    import io
+
+    import numpy as np
+
+    from refq.batchnorm import columns_of
+
+    file = io.BytesIO()
+    np.savez(file, **columns_of(forms))  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 @click.command("fit-bn")
@@ -55,8 +71,11 @@ def _write(path: str, written: str) -> None:
 @click.option("--shared-divisor", is_flag=True, help="One divisor for all, the smallest; need not be a power of two.")
 @click.option("--word-bits", type=click.IntRange(min=1), help="Signed bits that multiplier, bias and sum must fit.")
 @click.option("--certificate", metavar="FILE", help="Write what was proved, for refq check-certificate.")
+@click.option("--output", metavar="FILE.npz", help="Write the integers as arrays multiplier bias divisor qmin qmax.")
 @json_option
-def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str | None, **flags: bool) -> int:
+def fit_bn(
+    params: str, rounding: str, word_bits: int | None, certificate: str | None, output: str | None, **flags: bool
+) -> int:
     """Batch norm as (multiplier * x + bias) >> shift, exact on every accumulator, with the fewest bits.
 
     PARAMS is an .npz file of arrays gamma beta mean variance epsilon acc_scale out_scale acc_min acc_max qmin qmax
@@ -65,6 +84,7 @@ def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str |
     if flags["shared_shift"] and flags["shared_divisor"]:
         raise UsageError("--shared-shift and --shared-divisor exclude each other; drop one")
     _not_an_input("certificate", certificate, (params,))
+    _not_an_input("output", output, (params,))
     from refq.batchnorm import Share, fit_batchnorm, require_width
     from refq.batchnorm import certificate as certified
     from verify.batchnorm import fit_record
@@ -78,8 +98,11 @@ def fit_bn(params: str, rounding: str, word_bits: int | None, certificate: str |
         layer = fit_batchnorm(channels, rule, share)
         if word_bits is not None:
             require_width(layer, word_bits)
+        packed = None if output is None else _packed(layer.forms)
     if certificate is not None:
-        _write(certificate, certified(layer))
+        _write("certificate", certificate, certified(layer).encode())
+    if output is not None and packed is not None:
+        _write("output", output, packed)
     record = fit_record(layer)
     print_json(record) if flags["as_json"] else print_fit(console(), record)
     return failures.CONFORMS if all(fit.form for fit in layer.fits) else failures.DIFFERS

@@ -13,7 +13,7 @@ from refq.batchnorm.certificate import certificate
 from refq.batchnorm.divisors import smallest_shared_divisor
 from refq.batchnorm.fit import Fit, fit_steps, multipliers_for, reproduces
 from refq.batchnorm.forms import crossing_form, form_steps, from_shift, threshold_form
-from refq.batchnorm.layers import accumulator_range, channels_of
+from refq.batchnorm.layers import accumulator_range, channels_of, columns_of
 from refq.batchnorm.sharing import LayerFit, Share, fit_batchnorm
 from refq.batchnorm.shift import shift_batchnorm
 from refq.batchnorm.shift_bounds import float_twin, shift_error, shift_error_bound
@@ -41,6 +41,7 @@ __all__ = [
     "certificate",
     "channels_of",
     "code_error_bound",
+    "columns_of",
     "crossing_form",
     "deviation",
     "fit_batchnorm",

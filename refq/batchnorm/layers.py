@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.arguments import integer, integer_array
-from refq.channels import ACC_LIMIT, INTEGERS, REALS, Channel
+from refq.batchnorm.layout import checked_forms
+from refq.channels import ACC_LIMIT, INTEGERS, REALS, Channel, FixedPoint
 
 OPTIONAL = ("zero_point",)
 NEEDED = REALS + tuple(name for name in INTEGERS if name not in OPTIONAL)
@@ -67,6 +69,24 @@ def _channel(place: int, values: dict[str, Any]) -> Channel:
         return Channel(**values)
     except ValueError as error:
         raise ValueError(f"channels_of: channel {place}: {str(error).removeprefix('Channel: ')}") from None
+
+
+def columns_of(forms: Sequence[FixedPoint]) -> dict[str, NDArray[np.int64]]:
+    """The integers of lines as arrays (channels,) int64: multiplier bias divisor qmin qmax, as hardware stores them.
+
+    Raises ValueError where one leaves 64 bits.
+
+    >>> {name: column.tolist() for name, column in columns_of([FixedPoint(19, -177, 64, 0, 15)]).items()}
+    {'multiplier': [19], 'bias': [-177], 'divisor': [64], 'qmin': [0], 'qmax': [15]}
+    """
+    checked_forms("columns_of", forms, FixedPoint)
+    for place, form in enumerate(forms):
+        for name, value in vars(form).items():
+            if abs(value) > ACC_LIMIT:
+                raise ValueError(f"columns_of: {name}={value} of channel {place} leaves 64 bits")
+    return {
+        field.name: np.array([getattr(form, field.name) for form in forms], np.int64) for field in fields(FixedPoint)
+    }
 
 
 def accumulator_range(
