@@ -25,9 +25,11 @@ from refq.batchnorm import (
     reproduces,
     shift_form,
     smallest_shared_divisor,
+    target_steps,
 )
 from refq.channels import ACC_LIMIT
 from refq.formats import Rounding
+from refq.spec.batchnorm import batchnorm
 from refq.staircase.steps import rising
 from verify.certificate_checker import check
 
@@ -138,6 +140,18 @@ def test_a_layer_with_a_channel_without_a_line_has_no_forms():
     layer = fit_batchnorm([halves], Rounding.TIES_EVEN)
     with pytest.raises(ValueError, match=r"^LayerFit: channel 0 has no line under ties_even; use its thresholds$"):
         layer.forms  # noqa: B018
+
+
+@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("out_scale", [Fraction(1, 1 << 90), Fraction(3, 1 << 20), Fraction(5), Fraction(1 << 40, 3)])
+def test_every_boundary_of_a_rational_line_is_told_exactly(rounding, out_scale):
+    """All boundaries are met: the filter of 64 bits must leave each to the exact division."""
+    for gamma, variance, qmax in ((1, 1, 1), (1, 1, 300), (Fraction(7, 5), 4, 2), (-3, Fraction(9, 4), 17)):
+        channel = Channel(
+            gamma, Fraction(1, 2) * out_scale, 0, variance, 0, out_scale / 4, out_scale, 0, -600, 600, 0, qmax
+        )
+        got = target_steps(channel, rounding)(range(-600, 601)).tolist()
+        assert got == [batchnorm(x, channel, rounding) for x in range(-600, 601)]
 
 
 FORMS = [

@@ -9,7 +9,10 @@ where b_j is the boundary of level j under the rounding rule, and > stands for >
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isqrt, lcm
+
+import numpy as np
 
 from refq.arguments import member
 from refq.channels import Channel
@@ -56,11 +59,34 @@ def thresholds(channel: Channel, rounding: Rounding) -> list[int]:
     guard = 2 * widest.bit_length() + isqrt(w).bit_length() + 2
     root = isqrt(w << 2 * guard)
     per_step, start, unit = c * root, (m << guard) - d * root, g << guard
-    # ceil where the boundary itself belongs to the level, else the next integer above it
-    return [
-        -((-start - per_step * twice) // unit) if inclusive else (start + per_step * twice) // unit + 1
-        for twice, inclusive in bounds
-    ]
+
+    def exact(place: int) -> int:
+        twice, inclusive = bounds[place]
+        # ceil where the boundary itself belongs to the level, else the next integer above it
+        top = start + per_step * twice
+        return -(-top // unit) if inclusive else top // unit + 1
+
+    return _filtered(start, per_step, unit, [twice for twice, _ in bounds], exact)
+
+
+def _filtered(start: int, step: int, unit: int, steps: list[int], exact: Callable[[int], int]) -> list[int]:
+    """floor((start + step * k) / unit) + 1 for k in steps, rising; `exact(place)` where 64 bits cannot tell.
+
+    With value = floor((start + step k_0) 2**bits / unit) + floor(step 2**bits / unit) (k - k_0), the quotient times
+    2**bits lies in value..value + 1 + k - k_0. Unless a multiple of 2**bits is there, its floor is that of value.
+    """
+    first, reach = steps[0], steps[-1] - steps[0]
+    ends = [(start + step * k) // unit for k in (steps[0], steps[-1])]
+    bits = 60 - max(abs(end) for end in ends).bit_length()
+    if not reach or bits < reach.bit_length() + 8:
+        return [exact(place) for place in range(len(steps))]
+    offsets = np.array(steps) - first
+    values = ((start + step * first) << bits) // unit + (step << bits) // unit * offsets
+    rest = values & ((1 << bits) - 1)
+    found: list[int] = ((values >> bits) + 1).tolist()
+    for place in np.flatnonzero((rest == 0) | (rest + 1 + offsets >= 1 << bits)).tolist():
+        found[place] = exact(place)
+    return found
 
 
 def _constant(channel: Channel, rounding: Rounding) -> int:
