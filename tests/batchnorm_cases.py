@@ -189,3 +189,14 @@ def hard(random: np.random.Generator, bits: int) -> Channel:
     found = line(slope, offset, first, first + size - 1, 0, height)
     root = int(random.integers(1, 9))
     return replace(found, gamma=found.gamma * root, variance=F(root * root), zero_point=int(random.integers(-1, 4)))
+
+
+# scales and ranges of a layer of three channels, as arrays and as single values
+THREE_RANGES = {
+    "acc_scale": 1,
+    "out_scale": 0.25,
+    "acc_min": [-8, -9, -7],
+    "acc_max": 7,
+    "qmin": np.int8(0),
+    "qmax": [15] * 3,
+}

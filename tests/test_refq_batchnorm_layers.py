@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from batchnorm_cases import C4, SOME, fitted, line
+from batchnorm_cases import C4, SOME, THREE_RANGES, fitted, line
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,14 +31,7 @@ LAYER = {
     "variance": [2.0],
     "epsilon": np.float32(1e-5),
 }
-LAYER |= {
-    "acc_scale": 1,
-    "out_scale": 0.25,
-    "acc_min": [-8, -9, -7],
-    "acc_max": 7,
-    "qmin": np.int8(0),
-    "qmax": [15] * 3,
-}
+LAYER |= THREE_RANGES
 small = st.integers(-9, 9)
 
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from batchnorm_cases import C1, fitted
+from batchnorm_cases import C1, THREE_RANGES, fitted
 
 from refq.batchnorm import (
     Channel,
@@ -109,14 +109,7 @@ def test_what_is_refused(call, error, message):
 
 
 LAYER = {"gamma": [1.0, -2.0, 3.0], "beta": 0.5, "mean": np.float32(0), "variance": [1.0], "epsilon": 0.0}
-LAYER |= {
-    "acc_scale": 1,
-    "out_scale": 0.25,
-    "acc_min": [-8, -9, -7],
-    "acc_max": 7,
-    "qmin": np.int8(0),
-    "qmax": [15] * 3,
-}
+LAYER |= THREE_RANGES
 NAMES = "gamma beta mean variance epsilon acc_scale out_scale acc_min acc_max qmin qmax and, if any, zero_point"
 LAYERS = [
     ({"gamma": np.ones((3, 1))}, ValueError, "gamma has shape (3, 1); pass one value, or one per channel"),

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from refq.arguments import in_range, integer_array
 from refq.batchnorm.layout import checked_forms, grid, smallest_dtype
 from refq.batchnorm.words import signed_width
-from refq.channels import Crossing, FixedPoint, ThresholdForm
-
-INT64_MAX = (1 << 63) - 1
+from refq.channels import ACC_LIMIT, Crossing, FixedPoint, ThresholdForm
 
 
 @njit
@@ -63,11 +61,11 @@ def _reach(array: NDArray[Any], allowed: int) -> int:
 def _line_columns(forms: Sequence[FixedPoint], array: NDArray[Any]) -> tuple[Any, ...]:
     """The kernel's down function and its columns; refused where multiplier * acc + bias could leave 64 bits."""
     divisors = [form.divisor for form in forms]
-    reach = _reach(array, min((INT64_MAX - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms))
+    reach = _reach(array, min((ACC_LIMIT - abs(form.bias)) // max(abs(form.multiplier), 1) for form in forms))
     shifts = all(divisor & (divisor - 1) == 0 for divisor in divisors)
     largest = [max(abs(form.multiplier) * reach + abs(form.bias), form.divisor - shifts) for form in forms]
-    if max(largest) > INT64_MAX:
-        c = next(c for c, total in enumerate(largest) if total > INT64_MAX)
+    if max(largest) > ACC_LIMIT:
+        c = next(c for c, total in enumerate(largest) if total > ACC_LIMIT)
         raise ValueError(
             f"fixed_batchnorm: forms[{c}] needs {signed_width(largest[c])} bits for multiplier * acc + bias, or for "
             f"its divisor, with |acc| up to {reach}; 64 are there, narrow acc or fit a smaller range"
@@ -114,7 +112,7 @@ def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1
     array([0, 1, 3], dtype=uint8)
     """
     array = integer_array("threshold_batchnorm", "acc", acc)
-    in_range("threshold_batchnorm", "acc", array, -INT64_MAX - 1, INT64_MAX)
+    in_range("threshold_batchnorm", "acc", array, -ACC_LIMIT - 1, ACC_LIMIT)
     checked_forms("threshold_batchnorm", forms, ThresholdForm)
     tables = [_threshold_table(form) for form in forms]
     cells = grid("threshold_batchnorm", array, axis, len(forms))
@@ -130,5 +128,5 @@ def threshold_batchnorm(acc: Any, forms: Sequence[ThresholdForm], axis: int = -1
 def _threshold_table(form: ThresholdForm) -> tuple[int, NDArray[np.int64]]:
     """How many thresholds of x lie below 64 bits, and those inside, rising."""
     of_x = form.thresholds if form.sign > 0 else [-t for t in reversed(form.thresholds)]
-    below, upto = bisect_left(of_x, -INT64_MAX - 1), bisect_right(of_x, INT64_MAX)
+    below, upto = bisect_left(of_x, -ACC_LIMIT - 1), bisect_right(of_x, ACC_LIMIT)
     return below, np.array(of_x[below:upto], np.int64)

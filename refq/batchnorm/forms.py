@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from refq.arguments import integer, member
 from refq.channels import ACC_LIMIT, Crossing, FixedPoint, ShiftForm, ThresholdForm
+from refq.staircase.build import MAX_STEPS
 from refq.staircase.steps import Staircase, empty, rising
 
-MAX_STEPS = 1 << 20
 Form = FixedPoint | ShiftForm | ThresholdForm
 
 

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from refq.arguments import in_range, integer_array
 from refq.batchnorm.layout import checked_forms, extent, grid, smallest_dtype
-from refq.channels import ShiftForm
+from refq.channels import ACC_LIMIT, ShiftForm
 
 _SUM_LIMIT = (1 << 62) - 1
 _LIMITS = {"bias": _SUM_LIMIT, "shift": _SUM_LIMIT, **dict.fromkeys(("qmin", "qmax", "zero_point"), 1 << 61)}
-_FAR = (1 << 63) - 1
 
 
 def _column(c: int, form: ShiftForm) -> list[int]:
@@ -32,7 +31,7 @@ def _column(c: int, form: ShiftForm) -> list[int]:
     low, high = form.qmin - form.zero_point, form.qmax - form.zero_point
     left, right = min(max(-shift, 0), 62), min(max(shift, 0), 63)
     # A left shift of what is held to the range rounded outwards stays below 2**62 + 2**left.
-    least, most = (low >> left, -(-high >> left)) if left else (-_FAR, _FAR)
+    least, most = (low >> left, -(-high >> left)) if left else (-ACC_LIMIT, ACC_LIMIT)
     return [flip, form.bias + flip, least, most, left, right, low, high, form.zero_point]
 
 

@@ -140,9 +140,6 @@ def update_running(running: RunningStatistics | None, acc: Any, axis: int = -1) 
         return RunningStatistics(mean, std)
     if not isinstance(running, RunningStatistics):
         raise TypeError(f"update_running: running={running!r} is neither RunningStatistics nor None")
-    for name, values in (("mean", running.mean), ("std", running.std)):
-        if np.shape(values) != mean.shape:
-            raise ValueError(
-                f"update_running: running.{name} has shape {np.shape(values)}, acc has {mean.size} channels"
-            )
+    if running.mean.shape != mean.shape:
+        raise ValueError(f"update_running: running.mean has shape {running.mean.shape}, acc has {mean.size} channels")
     return RunningStatistics(_KEEP * running.mean + _TAKE * mean, _KEEP * running.std + _TAKE * std)
