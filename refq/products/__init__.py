@@ -1,0 +1,1 @@
+"""Exact integer products: bit planes, tiles, gemm, convolution, accumulators and their ranges."""

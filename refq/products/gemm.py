@@ -1,0 +1,187 @@
+"""Exact products of integer matrices, by the fastest path that is proved exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refq.accumulation import Accumulator, parse_accumulator
+from refq.arguments import in_range, integer, integer_array
+from refq.channels import ACC_LIMIT
+from refq.products.accumulators import accumulate, finish
+from refq.products.affine import Affine, affine
+from refq.products.choice import PATHS, Choice, Problem, choose, dot_inner
+from refq.products.operands import Operand, operand
+from refq.products.paths import blas, dot, dot_offsets, plain, popcount, subsets
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A right operand with its zero points, one a column; each path keeps here what it packs of it."""
+
+    operand: Operand
+    zero_points: NDArray[np.int64]
+
+
+def prepare(rhs: Any, *, rhs_format: object = None, rhs_zero_point: Any = 0) -> Prepared:
+    """The right operand of `gemm`, to be packed once and used many times.
+
+    rhs: (K, N) integers, or BitPlanes of its columns, (N, K). The array must not change afterwards.
+    Arguments and errors as in `gemm`.
+
+    >>> weights = prepare([[1, 2], [3, 4]])
+    >>> gemm([[1, 1]], weights), gemm([[0, -1]], weights)
+    (array([[4, 6]]), array([[-3, -4]]))
+    """
+    return _prepared("prepare", rhs, rhs_format, rhs_zero_point)
+
+
+def _prepared(function: str, rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
+    right = operand(function, "rhs", rhs, rhs_format, transposed=True)
+    right.check()
+    return Prepared(right, _per_column(function, "rhs_zero_point", zero_point, right.shape[0]))
+
+
+def _per_column(function: str, name: str, value: Any, columns: int) -> NDArray[np.int64]:
+    """One number, or one a column, as int64."""
+    array = integer_array(function, name, value)
+    if array.shape not in ((), (columns,)):
+        raise ValueError(f"{function}: {name} has shape {array.shape}; pass one number or one a column, ({columns},)")
+    in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
+    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+
+
+def _right(rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
+    if not isinstance(rhs, Prepared):
+        return _prepared("gemm", rhs, rhs_format, zero_point)
+    if rhs_format is not None or not isinstance(zero_point, int) or zero_point:
+        raise ValueError("gemm: rhs is prepared and has its format and zero point; pass them to prepare")
+    return rhs
+
+
+def _check_reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64], bias: Any) -> None:
+    """Refuse sums that could leave int64."""
+    left, right = problem.left, problem.right
+    lowest, highest = (int(zero_points.min()), int(zero_points.max())) if zero_points.size else (0, 0)
+    x = max(abs(left.low - zero_point), abs(left.high - zero_point))
+    y = max(abs(right.low - highest), abs(right.high - lowest))
+    reach = problem.depth * x * y + (int(np.abs(bias).max()) if bias is not None and bias.size else 0)
+    if reach > ACC_LIMIT:
+        raise ValueError(
+            f"gemm: sums of {problem.depth} products of {left.low - zero_point}..{left.high - zero_point} and "
+            f"{right.low - highest}..{right.high - lowest} could reach {reach}, outside int64; "
+            "declare narrower formats or split the depth"
+        )
+
+
+def _result(out: Any, shape: tuple[int, int]) -> NDArray[np.int64]:
+    if out is None:
+        return np.empty(shape, np.int64)
+    if not isinstance(out, np.ndarray) or out.dtype != np.int64 or out.shape != shape:
+        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ValueError(f"gemm: out is {kind}; pass int64 {shape}")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError("gemm: out is not C-contiguous and writeable; pass np.empty(shape, np.int64)")
+    return out
+
+
+def _run(path: str, left: Operand, right: Prepared, correction: Any, out: NDArray[np.int64], seconds: float) -> None:
+    """The product by a path; correction(a, b) is the affine part for the offsets of that path."""
+    operands = left, right.operand
+    if path in ("popcount", "subsets"):
+        offsets = [o.span.encoding.offset if o.span.encoding else 0 for o in operands]
+        (popcount if path == "popcount" else subsets)(*operands, correction(*offsets), out, seconds)
+    elif path in ("int8", "int16"):
+        inner = dot_inner(path)
+        a, b = (offset or 0 for offset in dot_offsets(inner, left.span, right.operand.span))
+        dot(inner, *operands, correction(a, b), out, seconds, a, b)
+    elif path == "int64":
+        plain(*operands, correction(0, 0), out, seconds)
+    else:
+        blas(np.dtype(path), *operands, correction(0, 0), out, seconds)
+
+
+def _exact(left: Operand, right: Prepared, zero_point: int, bias: Any, path: str, out: Any) -> Choice:
+    problem = Problem(*left.shape, right.operand.shape[0], left.span, right.operand.span)
+    _check_reach(problem, zero_point, right.zero_points, bias)
+    choice = choose(problem, path)
+    if not (choice.path in ("popcount", "subsets")):
+        left.check()
+    if problem.depth == 0 or out.size == 0:
+        out[:] = 0 if bias is None else bias
+        return choice
+
+    def correction(a: int, b: int) -> Affine:
+        return affine(left, right.operand, a, b, zero_point, right.zero_points, bias)
+
+    _run(choice.path, left, right, correction, out, choice.seconds)
+    return choice
+
+
+def _by_rule(left: Operand, right: Prepared, zero_point: int, bias: Any, rule: Accumulator) -> NDArray[np.int64]:
+    """The products added up in the order and the registers of a rule."""
+    left.check()
+    x = left.values().astype(np.int64) - zero_point
+    y = right.operand.values().T.astype(np.int64) - right.zero_points
+    return accumulate("gemm", x, y, rule, bias)
+
+
+def gemm(
+    lhs: Any,
+    rhs: Any,
+    *,
+    lhs_format: object = None,
+    rhs_format: object = None,
+    lhs_zero_point: int = 0,
+    rhs_zero_point: Any = 0,
+    bias: Any = None,
+    accumulator: Accumulator | str = "exact",
+    path: str = "auto",
+    explain: bool = False,
+    out: NDArray[np.int64] | None = None,
+) -> Any:
+    """sum over k of (lhs[i, k] - lhs_zero_point) * (rhs[k, j] - rhs_zero_point[j]) + bias[j], exact.
+
+    lhs: (M, K) integers or BitPlanes. rhs: (K, N) integers, BitPlanes of its columns (N, K), or `prepare(rhs)`.
+    lhs_format, rhs_format: what the values are, 'int4', 'uint2', 'bipolar', 'odd2', an IntFormat or Encoding; without
+    one, the dtype up to 16 bits and the actual range of wider ones. rhs_zero_point, bias: one number or one a column.
+    accumulator: 'exact', or a rule of `refq.accumulation.ACCUMULATORS`, applied to the terms of that sum in order.
+    path: 'auto' or a member of `PATHS`; every path gives the same integers. out: int64 (M, N) to write to.
+
+    Returns int64 (M, N); with explain=True a pair of it and the `Choice` made. Raises TypeError for kinds, ValueError
+    for shapes, values outside the format (with the place of the first), a path that is not exact for these operands,
+    sums that could leave int64, and sums that a rule of ERROR refuses.
+
+    >>> gemm([[1, 2], [3, 4]], [[5], [6]], lhs_zero_point=1)
+    array([[ 6],
+           [28]])
+    >>> product, choice = gemm([[1, -1, 1]], [[1], [1], [-1]], lhs_format="bipolar", rhs_format="bipolar", explain=True)
+    >>> product, choice.path
+    (array([[-1]]), 'int64')
+    >>> gemm([[255, 255]], [[127], [127]], accumulator="pairs16")
+    array([[32767]])
+    """
+    right = _right(rhs, rhs_format, rhs_zero_point)
+    left = operand("gemm", "lhs", lhs, lhs_format)
+    if left.shape[1] != right.operand.shape[1]:
+        raise ValueError(
+            f"gemm: lhs {left.shape} and rhs {right.operand.shape[::-1]} do not match; pass (M, K) and (K, N)"
+        )
+    if path != "auto" and path not in PATHS:
+        raise ValueError(f"gemm: path={path!r} is no path; legal: auto, {', '.join(PATHS)}")
+    columns = right.operand.shape[0]
+    zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
+    start = None if bias is None else _per_column("gemm", "bias", bias, columns)
+    result, rule = _result(out, (left.shape[0], columns)), parse_accumulator(accumulator)
+    if rule.only_end:
+        choice = _exact(left, right, zero_point, start, path, result)
+        if rule.name != "exact":
+            result[:] = finish("gemm", result, rule)
+    else:
+        result[:] = _by_rule(left, right, zero_point, start, rule)
+        choice = Choice("accumulate", f"{rule.name} looks at partial sums, so they are added in order", 0.0)
+    return (result, choice) if explain else result

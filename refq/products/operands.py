@@ -1,0 +1,112 @@
+"""The two operands of a product: what their values may be, and what has been made of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refq.arguments import in_range, integer_array
+from refq.channels import ACC_LIMIT
+from refq.encodings import Encoding, Kind, parse_encoding
+from refq.formats import IntFormat
+from refq.products.bitplanes import BitPlanes, packed, refuse, some_illegal, unpack_planes
+
+BY_DTYPE = {
+    np.dtype(f"{prefix}int{bits}"): Encoding(bits, kind)
+    for prefix, kind in (("u", Kind.UNSIGNED), ("", Kind.SIGNED))
+    for bits in (8, 16)
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """What the values of an operand may be: an interval, and their encoding if it has at most 16 bits."""
+
+    low: int
+    high: int
+    encoding: Encoding | None = None
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude."""
+        return max(-self.low, self.high)
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """Rows of values along the depth, as numbers or as bit planes; `memo` keeps what was derived from them."""
+
+    function: str
+    name: str
+    given: NDArray[Any] | BitPlanes
+    span: Span
+    memo: dict[Any, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, depth)."""
+        if isinstance(self.given, BitPlanes):
+            return self.given.lead[0], self.given.depth
+        rows, depth = self.given.shape
+        return rows, depth
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """make(), the first time."""
+        if key not in self.memo:
+            self.memo[key] = make()
+        return self.memo[key]
+
+    def values(self) -> NDArray[Any]:
+        """(rows, depth) numbers."""
+        if isinstance(self.given, BitPlanes):
+            planes = self.given
+            numbers: NDArray[Any] = self.once("values", lambda: unpack_planes(planes))
+            return numbers
+        return self.given
+
+    def planes(self) -> BitPlanes:
+        """Bit planes along the depth; refused with the place of the first value outside the encoding."""
+        if isinstance(self.given, BitPlanes):
+            return self.given
+        found: BitPlanes = self.once("planes", lambda: packed(self.function, self.name, self.given, self.span.encoding))
+        return found
+
+    def check(self) -> None:
+        """Refuse the first value outside the format; `planes` does so by itself."""
+        if isinstance(self.given, BitPlanes) or self.span.encoding is BY_DTYPE.get(self.given.dtype):
+            return
+        if self.span.encoding is None:
+            in_range(self.function, self.name, self.given, self.span.low, self.span.high)
+        elif some_illegal(self.given, self.span.encoding):
+            refuse(self.function, self.name, self.given, self.span.encoding)
+
+
+def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
+    """The declared format; else the dtype up to 16 bits, the smallest and largest value of wider ones."""
+    if isinstance(fmt, IntFormat) and (fmt.bits > 16 or fmt.narrow_range):
+        return Span(fmt.qmin, fmt.qmax)
+    encoding = BY_DTYPE.get(array.dtype) if fmt is None else parse_encoding(fmt)
+    if encoding is not None:
+        return Span(encoding.minimum, encoding.maximum, encoding)
+    in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
+    return Span(int(array.min()), int(array.max())) if array.size else Span(0, 0)
+
+
+def operand(function: str, name: str, given: Any, fmt: object, transposed: bool = False) -> Operand:
+    """A checked operand; `transposed`: given as (depth, rows), bit planes as (rows, depth) always."""
+    if isinstance(given, BitPlanes):
+        if len(given.lead) != 1 or (fmt is not None and parse_encoding(fmt) != given.encoding):
+            raise ValueError(
+                f"{function}: {name} is {given.encoding.name} planes of shape {(*given.lead, given.depth)}; "
+                "pass two axes, and no other format"
+            )
+        return Operand(function, name, given, Span(given.encoding.minimum, given.encoding.maximum, given.encoding))
+    array = integer_array(function, name, given)
+    if array.ndim != 2:
+        raise ValueError(f"{function}: {name} has shape {array.shape}; pass two axes")
+    array = np.ascontiguousarray(array.T if transposed else array)
+    return Operand(function, name, array, _span(function, name, array, fmt))

@@ -1,0 +1,176 @@
+"""One-bit products without popcount: sums of subsets looked up, and counters kept as bit slices.
+
+For 64 steps of the depth at a time, the 512 columns of a block of the right operand are summed beforehand: for each
+three of the steps, the sums of all eight subsets, as two bit slices (512 columns a vector). A row of the left operand
+then takes one subset for each three of its bits and adds it to its counters by full adders:
+
+    word of the left row     ... 110 001 101                three bits choose a subset
+                                  |   |   |
+    table, 22 groups x 8     [b2+b1] [b0] [b2+b0]           two slices each: ones and twos
+                                  |   |   |
+    full adders              ones -> twos -> fours -> ...   sum = a ^ b ^ c, carry = majority(a, b, c)
+    counters of the row      slice p holds bit p of the count of each of the 512 columns
+
+Two loads and two full adders (four instructions with VPTERNLOG) do 3 x 512 products: 384 an instruction, where
+and + popcount + add does 512 in three. Arlazarov, Dinic, Kronrod, Faradzev 1970 (subsets); Harley and Seal (adders).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from refq.products.vectors import I1, I8, I32, I64, call, pointer, target_features
+
+SLICE = ir.VectorType(I64, 8)
+WORDS = 8
+"""Words of 64 columns in a slice."""
+GROUPS = [(first, min(3, 64 - first)) for first in range(0, 64, 3)]
+TABLE_WORDS = len(GROUPS) * 16 * WORDS
+LOW_SLICES = 7
+"""Slices that a word's count of 0..64 can change without a carry."""
+MOST_SLICES = 16
+LONGEST = (1 << MOST_SLICES) - 64
+"""Depth that the counters hold."""
+
+
+def _full_adder(builder: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    """(sum, carry) of three slices."""
+    if "avx512f" in target_features():
+        tables = (0x96, 0xE8)
+        return tuple(call(builder, "llvm.x86.avx512.pternlog.q.512", SLICE, [a, b, c, I32(t)]) for t in tables)
+    odd = builder.xor(a, b)
+    return builder.xor(odd, c), builder.or_(builder.and_(a, b), builder.and_(odd, c))
+
+
+def _half_adder(builder: Any, a: Any, b: Any) -> tuple[Any, Any]:
+    return builder.xor(a, b), builder.and_(a, b)
+
+
+def _add_slice(builder: Any, waiting: dict[int, list[Any]], level: int, bits: Any) -> None:
+    """One more slice of weight 2**level; three that wait become a sum and a carry."""
+    queue = waiting.setdefault(level, [])
+    queue.append(bits)
+    if len(queue) == 3:
+        total, carry = _full_adder(builder, *queue)
+        queue[:] = [total]
+        _add_slice(builder, waiting, level + 1, carry)
+
+
+def _settled(builder: Any, waiting: dict[int, list[Any]], levels: int) -> tuple[list[Any], Any]:
+    """One slice a level, and the one carry out."""
+    for level in range(levels):
+        if len(waiting[level]) == 2:
+            total, carry = _half_adder(builder, *waiting[level])
+            waiting[level] = [total]
+            _add_slice(builder, waiting, level + 1, carry)
+    (carry,) = waiting[levels]
+    return [waiting[level][0] for level in range(levels)], carry
+
+
+def _subset_sums(builder: Any, rows: list[Any]) -> list[tuple[Any, Any]]:
+    """(ones, twos) of the sum of every subset of at most three rows; bit d of the index takes rows[d]."""
+    zero = ir.Constant(SLICE, None)
+    sums = [(zero, zero)]
+    for bits in rows:
+        added = []
+        for ones, twos in sums:
+            total, carry = _half_adder(builder, ones, bits)
+            added.append((total, builder.or_(twos, carry)))
+        sums += added
+    return sums
+
+
+@intrinsic
+def subset_table(typing_context: Any, right: Any, at: Any, stride: Any, table: Any) -> Any:
+    """Fill table (TABLE_WORDS uint64) from the 64 rows right[at + d * stride : + 8]; right: flat uint64."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        words = pointer(context, builder, signature.args[0], arguments[0], I64)
+        entries = pointer(context, builder, signature.args[3], arguments[3], SLICE)
+        for group, (first, count) in enumerate(GROUPS):
+            places = [builder.add(arguments[1], builder.mul(arguments[2], I64(first + d))) for d in range(count)]
+            rows = [builder.bitcast(builder.gep(words, [place]), SLICE.as_pointer()) for place in places]
+            sums = _subset_sums(builder, [builder.load(row, align=8) for row in rows])
+            for i, bits in enumerate(bits for pair in sums for bits in pair):
+                builder.store(bits, builder.gep(entries, [I64(16 * group + i)]), align=64)
+        return context.get_dummy_value()
+
+    return types.void(right, types.int64, types.int64, table), code
+
+
+def _chosen(builder: Any, table: Any, word: Any, group: int, first: int, count: int) -> Any:
+    """Pointer to the two slices that `count` bits of the word from bit `first` choose: 128 bytes an entry."""
+    moved = builder.lshr(word, I64(first - 7)) if first >= 7 else builder.shl(word, I64(7 - first))
+    entry = builder.and_(moved, I64(((1 << count) - 1) << 7))
+    return builder.bitcast(builder.gep(table, [builder.add(entry, I64(1024 * group))]), SLICE.as_pointer())
+
+
+def _ripple(builder: Any, counters: Any, carry: Any, slices: Any) -> None:
+    """Add a carry into counters LOW_SLICES .. slices - 1."""
+    with cgutils.for_range(builder, builder.sub(slices, I64(LOW_SLICES))) as loop:
+        place = builder.gep(counters, [builder.add(loop.index, I64(LOW_SLICES))])
+        total, following = _half_adder(builder, builder.load(place, align=64), builder.load(carry))
+        builder.store(total, place, align=64)
+        builder.store(following, carry)
+
+
+@intrinsic
+def count_word(typing_context: Any, word: Any, table: Any, counters: Any, at: Any, slices: Any) -> Any:
+    """Add the subsets that 64 bits of a left row choose to the counters at `at` (in words) of its row.
+
+    counters: flat uint64, 64-byte aligned, MOST_SLICES * 8 words a row; slices >= LOW_SLICES hold the final count.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        table = pointer(context, builder, signature.args[1], arguments[1], I8)
+        words = pointer(context, builder, signature.args[2], arguments[2], I64)
+        counters = builder.bitcast(builder.gep(words, [arguments[3]]), SLICE.as_pointer())
+        waiting: dict[int, list[Any]] = {}
+        for level in range(LOW_SLICES):
+            _add_slice(builder, waiting, level, builder.load(builder.gep(counters, [I64(level)]), align=64))
+        for group, (first, count) in enumerate(GROUPS):
+            entry = _chosen(builder, table, arguments[0], group, first, count)
+            _add_slice(builder, waiting, 0, builder.load(entry, align=64))
+            if count > 1:
+                _add_slice(builder, waiting, 1, builder.load(builder.gep(entry, [I64(1)]), align=64))
+        slices, carry = _settled(builder, waiting, LOW_SLICES)
+        for level, bits in enumerate(slices):
+            builder.store(bits, builder.gep(counters, [I64(level)]), align=64)
+        _ripple(builder, counters, cgutils.alloca_once_value(builder, carry), arguments[4])
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, table, counters, types.int64, types.int64), code
+
+
+def _octets(builder: Any, words: Any, first: int) -> Any:
+    """64 bytes: slices first .. first + 7 of 64 columns, their bits as weights."""
+    total = ir.Constant(ir.VectorType(I8, 64), None)
+    for p in range(8):
+        there = builder.load(builder.gep(words, [I64(WORDS * (first + p))]))
+        weight = ir.Constant(total.type, [1 << p] * 64)
+        chosen = builder.bitcast(there, ir.VectorType(I1, 64))
+        total = builder.select(chosen, builder.add(total, weight), total)
+    return total
+
+
+@intrinsic
+def read_counters(typing_context: Any, counters: Any, at: Any, out: Any) -> Any:
+    """The 512 counts of a row as int32; counters as in `count_word`, out: 512 int32."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        numbers = ir.VectorType(I32, 64)
+        row = builder.gep(pointer(context, builder, signature.args[0], arguments[0], I64), [arguments[1]])
+        target = pointer(context, builder, signature.args[2], arguments[2], numbers)
+        with cgutils.for_range(builder, I64(WORDS)) as loop:
+            words = builder.gep(row, [loop.index])
+            low, high = (builder.zext(_octets(builder, words, first), numbers) for first in (0, 8))
+            total = builder.or_(low, builder.shl(high, ir.Constant(numbers, [8] * 64)))
+            builder.store(total, builder.gep(target, [loop.index]), align=8)
+        return context.get_dummy_value()
+
+    return types.void(counters, types.int64, out), code

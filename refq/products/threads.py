@@ -1,0 +1,33 @@
+"""Work shared between the cores: ranges of panels, one thread each. Results do not depend on the number of threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+from numba import get_num_threads
+
+WORTH_SHARING = 2e-4
+"""Seconds of work below which waking a thread (some 50 microseconds) costs more than it saves."""
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+
+def _pool() -> ThreadPoolExecutor:
+    """One pool a process; a forked child has its parent's record and none of its threads."""
+    return _pools.setdefault(os.getpid(), ThreadPoolExecutor(get_num_threads(), "refq"))
+
+
+def share(work: Callable[[int, int], object], count: int, seconds: float) -> None:
+    """work(start, stop) over 0..count - 1, split into as many ranges as there are threads if that pays.
+
+    `seconds` is an estimate of the whole. The caller's thread takes the first range.
+    """
+    parts = min(get_num_threads(), count) if seconds > WORTH_SHARING else 1
+    edges = [count * part // max(parts, 1) for part in range(parts + 1)]
+    others = [_pool().submit(work, a, b) for a, b in pairwise(edges[1:])]
+    work(0, edges[1] if parts else 0)
+    for other in others:
+        other.result()

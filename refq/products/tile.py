@@ -1,0 +1,164 @@
+"""The register tile: one generator of explicit vector code, with two inner products.
+
+A block of the result, `rows` x `vectors` vectors of 512 bits, stays in registers while the depth runs by:
+
+                      right: `vectors` vectors a cell, lane = column
+                      +-----------+-----------+
+                      |  b[k][0]  |  b[k][1]  |        64 bytes each
+                      +-----------+-----------+
+    left: a[k][0] ->  |  acc 0,0  |  acc 0,1  |        acc[r][v] += inner(splat(a[k][r]), b[k][v])
+    one   a[k][1] ->  |  acc 1,0  |  acc 1,1  |
+    cell  a[k][2] ->  |  acc 2,0  |  acc 2,1  |        rows * vectors accumulators, `vectors` operands and
+    each  ...         |    ...    |    ...    |        one splat at a time: 32 registers on AVX-512
+                      +-----------+-----------+
+
+A cell is what one lane multiplies in one step: 64 one-bit values for and + popcount (lanes of 64 bits), 4 bytes or
+2 int16 for the dot product (lanes of 32 bits). Both operands lie in the order they are read, left[k][r] and
+right[k][v][lane]. Vectors of 512 bits are legal on every target; LLVM splits them where registers are narrower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from refq.products.vectors import (
+    I16,
+    I32,
+    I64,
+    call,
+    joined,
+    lanes_of,
+    pointer,
+    splat,
+    target_features,
+    vector_bits,
+)
+
+PAIR_PRODUCTS = {512: "llvm.x86.avx512.pmaddw.d.512", 256: "llvm.x86.avx2.pmadd.wd", 128: "llvm.x86.sse2.pmadd.wd"}
+
+
+def and_popcount(builder: Any, acc: Any, left: Any, right: Any) -> Any:
+    """64 products of bits a lane."""
+    return builder.add(acc, call(builder, "llvm.ctpop.v8i64", acc.type, [builder.and_(left, right)]))
+
+
+def dot_bytes(builder: Any, acc: Any, left: Any, right: Any) -> Any:
+    """4 products uint8 x int8 a lane (VPDPBUSD); exact, for 4 * 255 * 128 < 2**31."""
+    return call(builder, "llvm.x86.avx512.vpdpbusd.512", acc.type, [acc, left, right])
+
+
+def dot_pairs(builder: Any, acc: Any, left: Any, right: Any) -> Any:
+    """2 products int16 x int16 a lane (PMADDWD), in as many instructions as a vector needs on this x86."""
+    lanes = vector_bits() // 32
+    halves, sums = ir.VectorType(I16, 2 * lanes), ir.VectorType(I32, lanes)
+    parts = []
+    for first in range(0, 16, lanes):
+        pair = [builder.bitcast(lanes_of(builder, v, range(first, first + lanes)), halves) for v in (left, right)]
+        parts.append(call(builder, PAIR_PRODUCTS[vector_bits()], sums, pair))
+    return builder.add(acc, joined(builder, parts))
+
+
+def dot_pairs_anywhere(builder: Any, acc: Any, left: Any, right: Any) -> Any:
+    """2 products int16 x int16 a lane, widened first; any target."""
+    halves = ir.VectorType(I16, 32)
+    pair = [builder.bitcast(v, halves) for v in (left, right)]
+    for parity in (0, 1):
+        wide = [builder.sext(lanes_of(builder, v, range(parity, 32, 2)), acc.type) for v in pair]
+        acc = builder.add(acc, builder.mul(*wide))
+    return acc
+
+
+@dataclass(frozen=True)
+class Inner:
+    """An inner product: its code, the lane it sums in, values a cell holds, and rows x vectors of the block.
+
+    `offset` is added to the left values and taken from the right ones where they do not fit the instruction's types.
+    """
+
+    step: Callable[..., Any]
+    lane: Any
+    depth: int
+    rows: int
+    vectors: int
+
+    @property
+    def columns(self) -> int:
+        """Columns of the block."""
+        return self.vectors * 512 // int(self.lane.width)
+
+
+def popcount_inner() -> Inner:
+    """And + popcount; without VPOPCNTDQ the count takes eight instructions and four registers of constants."""
+    rows, vectors = {512: (8, 2) if "avx512vpopcntdq" in target_features() else (4, 3), 256: (3, 1), 128: (1, 1)}[
+        vector_bits()
+    ]
+    return Inner(and_popcount, I64, 64, rows, vectors)
+
+
+def bytes_inner() -> Inner | None:
+    """uint8 x int8, four a lane, where the target has VNNI on 512 bits."""
+    return Inner(dot_bytes, I32, 4, 9, 3) if {"avx512vnni", "avx512bw"} <= target_features() else None
+
+
+def pairs_inner() -> Inner:
+    """int16 x int16, two a lane, on any target."""
+    rows, vectors = {512: (8, 3), 256: (5, 1), 128: (2, 1)}[vector_bits()]
+    return Inner(dot_pairs if "x86" in target_features() else dot_pairs_anywhere, I32, 2, rows, vectors)
+
+
+def _depth_loop(builder: Any, inner: Inner, left: Any, right: Any, cells: Any) -> list[Any]:
+    """The accumulators after `cells` >= 1 steps."""
+    before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
+    zero = ir.Constant(right.type.pointee, None)
+    builder.branch(body)
+    builder.position_at_end(body)
+    k, *accs = (builder.phi(kind) for kind in [I64, *[zero.type] * (inner.rows * inner.vectors)])
+    following = [builder.add(k, I64(1)), *_step(builder, inner, left, right, k, accs)]
+    for phi, start, value in zip([k, *accs], [I64(0), *[zero] * len(accs)], following, strict=True):
+        phi.add_incoming(start, before)
+        phi.add_incoming(value, body)
+    builder.cbranch(builder.icmp_signed("<", following[0], cells), body, after)
+    builder.position_at_end(after)
+    return following[1:]
+
+
+def _step(builder: Any, inner: Inner, left: Any, right: Any, k: Any, accs: list[Any]) -> list[Any]:
+    """Every accumulator after cell k: each operand loaded once, each left cell splat once."""
+
+    def at(base: Any, count: int, i: int) -> Any:
+        return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
+
+    operands = [builder.load(at(right, inner.vectors, v), align=8) for v in range(inner.vectors)]
+    sums = []
+    for r in range(inner.rows):
+        cell = splat(builder, builder.load(at(left, inner.rows, r)), right.type.pointee.count)
+        sums += [inner.step(builder, accs[len(sums) + v], cell, b) for v, b in enumerate(operands)]
+    return sums
+
+
+def register_tile(inner: Inner) -> Any:
+    """An intrinsic `tile(left, right, cells, out)`: out[r][column] = the block of sums.
+
+    left, right: C-contiguous arrays that start at the first cell of their panel, in tile order. cells: int64 >= 1.
+    out: C-contiguous, rows x columns lanes. Nothing is checked: the driver in blocks.py owns the shapes.
+    """
+    vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = (inner.lane, vector, None, vector)
+        left, right, out = (pointer(context, builder, signature.args[i], arguments[i], kinds[i]) for i in (0, 1, 3))
+        for i, total in enumerate(_depth_loop(builder, inner, left, right, arguments[2])):
+            builder.store(total, builder.gep(out, [I64(i)]), align=8)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def tile(typing_context: Any, left: Any, right: Any, cells: Any, out: Any) -> Any:
+        return types.void(left, right, types.int64, out), code
+
+    return tile
