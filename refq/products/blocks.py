@@ -36,21 +36,33 @@ def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
 
 
 @njit(nogil=True)
+def _set_row(target, source, weight, base, weights, total):
+    for c in range(target.size):
+        target[c] = base[c] + total * weights[c] + weight * np.int64(source[c])
+
+
+@njit(nogil=True)
+def add_row(target, source, weight):
+    """target += weight * source, int64 modulo 2**64."""
+    for c in range(target.size):
+        target[c] += weight * np.int64(source[c])
+
+
+@njit(nogil=True)
 def add_block(out, block, row, column, weight, first, base, row_sums, row_weights):
     """out[row.., column..] += weight * block, clipped at the edges.
 
     `first`: out is not read, the block goes on top of base[j] + row_sums[i] * row_weights[j].
-    int64 modulo 2**64: the caller has proved that the final sum fits.
+    int64 modulo 2**64: the caller has proved that the final sum fits. Rows are functions of their own, on slices,
+    so that LLVM sees few enough arrays to make vectors of them.
     """
-    width = min(block.shape[1], out.shape[1] - column)
+    stop = min(column + block.shape[1], out.shape[1])
     for r in range(min(block.shape[0], out.shape[0] - row)):
-        target, source, total = out[row + r, column : column + width], block[r], row_sums[row + r]
+        target = out[row + r, column:stop]
         if first:
-            for c in range(width):
-                target[c] = base[column + c] + total * row_weights[column + c] + weight * np.int64(source[c])
+            _set_row(target, block[r], weight, base[column:stop], row_weights[column:stop], row_sums[row + r])
         else:
-            for c in range(width):
-                target[c] += weight * np.int64(source[c])
+            add_row(target, block[r], weight)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from refq.accumulation import Accumulator, parse_accumulator
 from refq.arguments import in_range, integer, integer_array
 from refq.channels import ACC_LIMIT
 from refq.products.accumulators import accumulate, finish
-from refq.products.affine import Affine, affine
-from refq.products.choice import PATHS, Choice, Problem, choose, dot_inner
-from refq.products.operands import Operand, operand
-from refq.products.paths import blas, dot, dot_offsets, plain, popcount, subsets
+from refq.products.affine import Affine, column_part, row_sums
+from refq.products.choice import PATHS, Choice, choose, made_ready
+from refq.products.operands import Operand, Span, operand
+from refq.products.paths import Ready
+from refq.products.problem import PLANE_PATHS, Problem
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +63,43 @@ def _right(rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
     return rhs
 
 
-def _check_reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64], bias: Any) -> None:
-    """Refuse sums that could leave int64."""
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """All that does not depend on the left values: the path, made ready, and its correction."""
+
+    choice: Choice
+    ready: Ready
+    reach: int
+    base: NDArray[np.int64]
+    row_weights: NDArray[np.int64]
+    weighs_rows: bool
+
+
+def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) -> int:
+    """The largest magnitude of a sum; refused if it could leave int64."""
     left, right = problem.left, problem.right
     lowest, highest = (int(zero_points.min()), int(zero_points.max())) if zero_points.size else (0, 0)
     x = max(abs(left.low - zero_point), abs(left.high - zero_point))
     y = max(abs(right.low - highest), abs(right.high - lowest))
-    reach = problem.depth * x * y + (int(np.abs(bias).max()) if bias is not None and bias.size else 0)
+    reach = problem.depth * x * y
     if reach > ACC_LIMIT:
         raise ValueError(
             f"gemm: sums of {problem.depth} products of {left.low - zero_point}..{left.high - zero_point} and "
             f"{right.low - highest}..{right.high - lowest} could reach {reach}, outside int64; "
             "declare narrower formats or split the depth"
         )
+    return reach
+
+
+def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) -> _Plan:
+    columns, depth = right.operand.shape
+    problem = Problem(rows, depth, columns, span, right.operand.span)
+    reach = _reach(problem, zero_point, right.zero_points)
+    choice = choose(problem, path)
+    ready = made_ready(choice.path, span, right.operand)
+    offsets = ready.left_offset, ready.right_offset
+    base, row_weights = column_part(right.operand, *offsets, zero_point, right.zero_points)
+    return _Plan(choice, ready, reach, base, row_weights, bool(row_weights.any()))
 
 
 def _result(out: Any, shape: tuple[int, int]) -> NDArray[np.int64]:
@@ -89,37 +113,31 @@ def _result(out: Any, shape: tuple[int, int]) -> NDArray[np.int64]:
     return out
 
 
-def _run(path: str, left: Operand, right: Prepared, correction: Any, out: NDArray[np.int64], seconds: float) -> None:
-    """The product by a path; correction(a, b) is the affine part for the offsets of that path."""
-    operands = left, right.operand
-    if path in ("popcount", "subsets"):
-        offsets = [o.span.encoding.offset if o.span.encoding else 0 for o in operands]
-        (popcount if path == "popcount" else subsets)(*operands, correction(*offsets), out, seconds)
-    elif path in ("int8", "int16"):
-        inner = dot_inner(path)
-        a, b = (offset or 0 for offset in dot_offsets(inner, left.span, right.operand.span))
-        dot(inner, *operands, correction(a, b), out, seconds, a, b)
-    elif path == "int64":
-        plain(*operands, correction(0, 0), out, seconds)
-    else:
-        blas(np.dtype(path), *operands, correction(0, 0), out, seconds)
+def _with_bias(plan: _Plan, bias: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    if bias is None:
+        return plan.base
+    largest = max(int(bias.max()), -int(bias.min())) if bias.size else 0
+    if plan.reach + largest > ACC_LIMIT:
+        raise ValueError(f"gemm: sums of up to {plan.reach} and a bias of up to {largest} could leave int64")
+    return plan.base + bias
 
 
-def _exact(left: Operand, right: Prepared, zero_point: int, bias: Any, path: str, out: Any) -> Choice:
-    problem = Problem(*left.shape, right.operand.shape[0], left.span, right.operand.span)
-    _check_reach(problem, zero_point, right.zero_points, bias)
-    choice = choose(problem, path)
-    if not (choice.path in ("popcount", "subsets")):
+def _exact(
+    left: Operand, right: Prepared, zero_point: int, bias: NDArray[np.int64] | None, path: str, out: NDArray[np.int64]
+) -> Choice:
+    """Fills out; says how."""
+    rows, depth = left.shape
+    key = rows, left.span, zero_point, path
+    plan: _Plan = right.operand.once(key, lambda: _plan(rows, left.span, right, zero_point, path))
+    base = _with_bias(plan, bias)
+    if plan.choice.path not in PLANE_PATHS:
         left.check()
-    if problem.depth == 0 or out.size == 0:
-        out[:] = 0 if bias is None else bias
-        return choice
-
-    def correction(a: int, b: int) -> Affine:
-        return affine(left, right.operand, a, b, zero_point, right.zero_points, bias)
-
-    _run(choice.path, left, right, correction, out, choice.seconds)
-    return choice
+    if not depth or not out.size:
+        out[:] = base
+        return plan.choice
+    sums = row_sums(left.values()) - depth * plan.ready.left_offset if plan.weighs_rows else np.zeros(rows, np.int64)
+    plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
+    return plan.choice
 
 
 def _by_rule(left: Operand, right: Prepared, zero_point: int, bias: Any, rule: Accumulator) -> NDArray[np.int64]:

@@ -15,12 +15,6 @@ from refq.encodings import Encoding, Kind, parse_encoding
 from refq.formats import IntFormat
 from refq.products.bitplanes import BitPlanes, packed, refuse, some_illegal, unpack_planes
 
-BY_DTYPE = {
-    np.dtype(f"{prefix}int{bits}"): Encoding(bits, kind)
-    for prefix, kind in (("u", Kind.UNSIGNED), ("", Kind.SIGNED))
-    for bits in (8, 16)
-}
-
 
 @dataclass(frozen=True)
 class Span:
@@ -34,6 +28,17 @@ class Span:
     def largest(self) -> int:
         """Largest magnitude."""
         return max(-self.low, self.high)
+
+
+def _whole(encoding: Encoding) -> Span:
+    return Span(encoding.minimum, encoding.maximum, encoding)
+
+
+BY_DTYPE = {
+    np.dtype(f"{prefix}int{bits}"): _whole(Encoding(bits, kind))
+    for prefix, kind in (("u", Kind.UNSIGNED), ("", Kind.SIGNED))
+    for bits in (8, 16)
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +77,14 @@ class Operand:
         """Bit planes along the depth; refused with the place of the first value outside the encoding."""
         if isinstance(self.given, BitPlanes):
             return self.given
-        found: BitPlanes = self.once("planes", lambda: packed(self.function, self.name, self.given, self.span.encoding))
+        numbers, encoding = self.given, self.span.encoding
+        assert encoding is not None, "the path was not proved"
+        found: BitPlanes = self.once("planes", lambda: packed(self.function, self.name, numbers, encoding))
         return found
 
     def check(self) -> None:
         """Refuse the first value outside the format; `planes` does so by itself."""
-        if isinstance(self.given, BitPlanes) or self.span.encoding is BY_DTYPE.get(self.given.dtype):
+        if isinstance(self.given, BitPlanes) or self.span is BY_DTYPE.get(self.given.dtype):
             return
         if self.span.encoding is None:
             in_range(self.function, self.name, self.given, self.span.low, self.span.high)
@@ -87,11 +94,14 @@ class Operand:
 
 def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
     """The declared format; else the dtype up to 16 bits, the smallest and largest value of wider ones."""
+    whole = BY_DTYPE.get(array.dtype)
+    if fmt is None and whole is not None:
+        return whole
     if isinstance(fmt, IntFormat) and (fmt.bits > 16 or fmt.narrow_range):
         return Span(fmt.qmin, fmt.qmax)
-    encoding = BY_DTYPE.get(array.dtype) if fmt is None else parse_encoding(fmt)
-    if encoding is not None:
-        return Span(encoding.minimum, encoding.maximum, encoding)
+    if fmt is not None:
+        declared = _whole(parse_encoding(fmt))
+        return whole if whole == declared else declared
     in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
     return Span(int(array.min()), int(array.max())) if array.size else Span(0, 0)
 
@@ -104,7 +114,7 @@ def operand(function: str, name: str, given: Any, fmt: object, transposed: bool 
                 f"{function}: {name} is {given.encoding.name} planes of shape {(*given.lead, given.depth)}; "
                 "pass two axes, and no other format"
             )
-        return Operand(function, name, given, Span(given.encoding.minimum, given.encoding.maximum, given.encoding))
+        return Operand(function, name, given, _whole(given.encoding))
     array = integer_array(function, name, given)
     if array.ndim != 2:
         raise ValueError(f"{function}: {name} has shape {array.shape}; pass two axes")

@@ -1,76 +1,106 @@
-"""The ways to compute a product, each exact under its own bound; `refq.products.choice` picks one."""
+"""The ways to compute a product, each exact under its own bound; `refq.products.choice` picks one.
+
+A path is made ready for a right operand and what the left values may be; it then runs on any such left operand.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.encodings import Encoding
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import panels, tile_product
+from refq.products.blocks import add_row, panels, tile_product
 from refq.products.operands import Operand, Span
 from refq.products.subset_blocks import SCRATCH, aligned_words, subset_product
 from refq.products.threads import share
 from refq.products.tile import Inner, popcount_inner
 
+Run = Callable[[Operand, Affine, NDArray[np.int64], float], None]
 
-def plane_weights(left: Encoding, right: Encoding) -> NDArray[np.int64]:
+
+class Ready(NamedTuple):
+    """What the path takes from left and right values, and run(left, sums, out, seconds): out = sums + raw product."""
+
+    left_offset: int
+    right_offset: int
+    run: Run
+
+
+def _plane_weights(left: Span, right: Span) -> NDArray[np.int64]:
     """weight[p] * weight[q]."""
-    return np.outer(np.array(left.plane_weights, np.int64), np.array(right.plane_weights, np.int64))
+    columns = [np.array(span.encoding.plane_weights if span.encoding else (), np.int64) for span in (left, right)]
+    return np.outer(*columns)
 
 
-def _tiles(inner: Inner, chunk: int, left: Any, right: Any, weights: Any, sums: Affine, out: Any, seconds: float) -> None:
-    """Panels of the longer side shared between threads."""
-    product, rows, columns = tile_product(inner), left.shape[1], right.shape[1]
-
-    def by_columns(start: int, stop: int) -> None:
-        product(left, right, weights, chunk, *sums, out, 0, rows, start, stop)
-
-    def by_rows(start: int, stop: int) -> None:
-        product(left, right, weights, chunk, *sums, out, start, stop, 0, columns)
-
-    share(*((by_columns, columns) if columns >= rows else (by_rows, rows)), seconds)
+def _plane_offsets(left: Span, right: Span) -> tuple[int, int]:
+    """The values of codes whose bits are all 0."""
+    first, second = (span.encoding.offset if span.encoding else 0 for span in (left, right))
+    return first, second
 
 
-def popcount(left: Operand, right: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+def _tiles(inner: Inner, chunk: int, theirs: Any, weights: Any) -> Callable[[Any, Affine, Any, float], None]:
+    """The product of panels, those of the longer side shared between threads."""
+    product, columns = tile_product(inner), theirs.shape[1]
+
+    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        rows = ours.shape[1]
+        if columns >= rows:
+            share(lambda j, end: product(ours, theirs, weights, chunk, *sums, out, 0, rows, j, end), columns, seconds)
+        else:
+            share(lambda i, end: product(ours, theirs, weights, chunk, *sums, out, i, end, 0, columns), rows, seconds)
+
+    return run
+
+
+def popcount(span: Span, right: Operand) -> Ready:
     """And + popcount of every pair of planes. A lane of 64 bits never overflows."""
     inner = popcount_inner()
-    ours = panels(left.planes().words, inner.rows)
     theirs = right.once(inner, lambda: panels(right.planes().words, inner.columns))
-    weights = plane_weights(left.planes().encoding, right.planes().encoding)
-    _tiles(inner, 1 << 10, ours, theirs, weights, sums, out, seconds)
+    tiles = _tiles(inner, 1 << 10, theirs, _plane_weights(span, right.span))
+
+    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        tiles(panels(left.planes().words, inner.rows), sums, out, seconds)
+
+    return Ready(*_plane_offsets(span, right.span), run)
 
 
 def _column_planes(right: Operand) -> NDArray[np.uint64]:
     """Bit planes along the columns, (planes, 64 * words, 8 * blocks): depth and columns padded with zeros."""
-    planes = packed(right.function, right.name, right.values().T, right.span.encoding)
-    bits, depth, words = planes.words.shape
-    out = np.zeros((bits, -(-depth // 64) * 64, -(-words // 8) * 8), np.uint64)
-    out[:, :depth, :words] = planes.words
+    assert right.span.encoding is not None
+    words = packed(right.function, right.name, right.values().T, right.span.encoding).words
+    bits, depth, columns = words.shape
+    out = np.zeros((bits, -(-depth // 64) * 64, -(-columns // 8) * 8), np.uint64)
+    out[:, :depth, :columns] = words
     return out
 
 
-def subsets(left: Operand, right: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+def subsets(span: Span, right: Operand) -> Ready:
     """Sums of subsets looked up, for every pair of planes."""
-    ours, theirs = left.planes().words, right.once("columns", lambda: _column_planes(right))
-    weights = plane_weights(left.planes().encoding, right.span.encoding)
-    rows, blocks = ours.shape[1], theirs.shape[2] // 8
+    theirs = right.once("columns", lambda: _column_planes(right))
+    weights, blocks = _plane_weights(span, right.span), theirs.shape[2] // 8
 
-    def by_columns(start: int, stop: int) -> None:
-        subset_product(ours, theirs, weights, *sums, out, aligned_words(SCRATCH), 0, rows, start, stop)
+    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        ours = left.planes().words
+        rows = ours.shape[1]
 
-    def by_rows(start: int, stop: int) -> None:
-        subset_product(ours, theirs, weights, *sums, out, aligned_words(SCRATCH), start, stop, 0, blocks)
+        def part(i: int, i_end: int, j: int, j_end: int) -> None:
+            subset_product(ours, theirs, weights, *sums, out, aligned_words(SCRATCH), i, i_end, j, j_end)
 
-    share(*((by_columns, blocks) if blocks > 1 else (by_rows, rows)), seconds)
+        if blocks > 1:
+            share(lambda j, end: part(0, rows, j, end), blocks, seconds)
+        else:
+            share(lambda i, end: part(i, end, 0, blocks), rows, seconds)
+
+    return Ready(*_plane_offsets(span, right.span), run)
 
 
 def offset_into(span: Span, low: int, high: int) -> int | None:
-    """What to take from every value so that it lies in low..high: 0, half the range (one flipped bit), or as it comes."""
+    """What to take from every value so that it lies in low..high: 0, half the range (one bit flips), or any number."""
     half = (high - low + 1) // 2
     for offset in (0, -half if low == 0 else half, span.low - low):
         if low <= span.low - offset and span.high - offset <= high:
@@ -86,7 +116,7 @@ def dot_offsets(inner: Inner, left: Span, right: Span) -> tuple[int | None, int 
 
 
 def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
-    """Cells that an int32 lane sums without overflow, offsets taken; 0 where an operand does not fit or one cell could."""
+    """Cells that an int32 lane sums without overflow, offsets taken; 0 where an operand or one cell does not fit."""
     a, b = dot_offsets(inner, left, right)
     if a is None or b is None:
         return 0
@@ -95,7 +125,7 @@ def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
 
 
 def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.uint32], int]:
-    """(1, rows, cells) words of 4 bytes of values - offset, the depth padded with zeros, and what to flip in them yet."""
+    """(1, rows, cells) words of 4 bytes of values - offset, the depth padded with zeros; what to flip in them yet."""
     rows, depth = values.shape
     dtype = np.dtype(np.int8 if inner.depth == 4 else np.int16)
     flip = 0
@@ -113,41 +143,21 @@ def _dot_panels(values: NDArray[Any], offset: int, inner: Inner, rows: int) -> N
     return panels(words, rows, flip)
 
 
-def dot(
-    inner: Inner, left: Operand, right: Operand, sums: Affine, out: NDArray[np.int64], seconds: float, a: int, b: int
-) -> None:
+def dot(inner: Inner, span: Span, right: Operand) -> Ready:
     """The integer dot product of the processor, in chunks that its 32-bit lanes hold."""
-    ours = _dot_panels(left.values(), a, inner, inner.rows)
+    a, b = (offset or 0 for offset in dot_offsets(inner, span, right.span))
     theirs = right.once(inner, lambda: _dot_panels(right.values(), b, inner, inner.columns))
-    chunk = dot_chunk(inner, left.span, right.span)
-    _tiles(inner, chunk, ours, theirs, np.ones((1, 1), np.int64), sums, out, seconds)
+    tiles = _tiles(inner, dot_chunk(inner, span, right.span), theirs, np.ones((1, 1), np.int64))
+
+    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        tiles(_dot_panels(left.values(), a, inner, inner.rows), sums, out, seconds)
+
+    return Ready(a, b, run)
 
 
 def exact_depth(left: Span, right: Span, digits: int) -> int:
-    """The depth whose sums of |products| stay within 2**digits, so that floats of that precision hold every partial sum."""
+    """The depth whose sums of |products| stay within 2**digits, so that such floats hold every partial sum."""
     return (1 << digits) // max(left.largest * right.largest, 1)
-
-
-def blas(dtype: Any, left: Operand, right: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-    """Float products of NumPy over pieces of the depth in which every partial sum is an integer the float holds."""
-    piece = min(exact_depth(left.span, right.span, np.finfo(dtype).nmant + 1), left.shape[1])
-    ours = left.values().astype(dtype)
-    theirs = right.once(dtype, lambda: np.ascontiguousarray(right.values().T, dtype))
-    _start(sums, out)
-    product = np.empty(out.shape, dtype)
-    for first in range(0, left.shape[1], piece):
-        np.matmul(ours[:, first : first + piece], theirs[first : first + piece], out=product)
-        np.add(out, product, out=out, casting="unsafe", dtype=np.int64)
-
-
-@njit(nogil=True)
-def _add_products(left, right, out, i0, i1):
-    """out[i] += left[i] . right modulo 2**64; left (M, K), right (K, N), int64."""
-    for i in range(i0, i1):
-        for k in range(left.shape[1]):
-            x = left[i, k]
-            for j in range(out.shape[1]):
-                out[i, j] += x * right[k, j]
 
 
 def _start(sums: Affine, out: NDArray[np.int64]) -> None:
@@ -155,9 +165,37 @@ def _start(sums: Affine, out: NDArray[np.int64]) -> None:
     out += sums.base
 
 
-def plain(left: Operand, right: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+def blas(dtype: Any, span: Span, right: Operand) -> Ready:
+    """Float products of NumPy over pieces of the depth in which every partial sum is an integer the float holds."""
+    depth = right.shape[1]
+    piece = min(exact_depth(span, right.span, np.finfo(dtype).nmant + 1), depth)
+    theirs = right.once(dtype, lambda: np.ascontiguousarray(right.values().T, dtype))
+
+    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        ours, product = left.values().astype(dtype), np.empty(out.shape, dtype)
+        _start(sums, out)
+        for first in range(0, depth, piece):
+            np.matmul(ours[:, first : first + piece], theirs[first : first + piece], out=product)
+            np.add(out, product, out=out, casting="unsafe", dtype=np.int64)
+
+    return Ready(0, 0, run)
+
+
+@njit(nogil=True)
+def _add_products(left, right, out, i0, i1):
+    """out[i] += left[i] . right modulo 2**64; left (M, K), right (K, N), int64."""
+    for i in range(i0, i1):
+        for k in range(left.shape[1]):
+            add_row(out[i], right[k], left[i, k])
+
+
+def plain(span: Span, right: Operand) -> Ready:
     """A loop in int64."""
-    ours = np.array(left.values(), np.int64, order="C")
     theirs = right.once(np.int64, lambda: np.array(right.values().T, np.int64, order="C"))
-    _start(sums, out)
-    share(lambda start, stop: _add_products(ours, theirs, out, start, stop), len(ours), seconds)
+
+    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        ours = np.array(left.values(), np.int64, order="C")
+        _start(sums, out)
+        share(lambda start, stop: _add_products(ours, theirs, out, start, stop), len(ours), seconds)
+
+    return Ready(0, 0, run)

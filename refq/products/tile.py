@@ -135,7 +135,7 @@ def _step(builder: Any, inner: Inner, left: Any, right: Any, k: Any, accs: list[
         return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
 
     operands = [builder.load(at(right, inner.vectors, v), align=8) for v in range(inner.vectors)]
-    sums = []
+    sums: list[Any] = []
     for r in range(inner.rows):
         cell = splat(builder, builder.load(at(left, inner.rows, r)), right.type.pointee.count)
         sums += [inner.step(builder, accs[len(sums) + v], cell, b) for v, b in enumerate(operands)]
