@@ -12,8 +12,6 @@ from refq.products.operands import Operand, Span
 from refq.products.paths import Ready, blas, dot, plain, popcount, subsets
 from refq.products.problem import DIGITS, VERDICTS, Problem, dot_inner
 
-PATHS = tuple(VERDICTS)
-
 
 @dataclass(frozen=True)
 class Choice:

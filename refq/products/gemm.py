@@ -13,10 +13,10 @@ from refq.arguments import in_range, integer, integer_array
 from refq.channels import ACC_LIMIT
 from refq.products.accumulators import accumulate, finish
 from refq.products.affine import Affine, column_part, row_sums
-from refq.products.choice import PATHS, Choice, choose, made_ready
+from refq.products.choice import Choice, choose, made_ready
 from refq.products.operands import Operand, Span, operand
 from refq.products.paths import Ready
-from refq.products.problem import PLANE_PATHS, Problem
+from refq.products.problem import PATHS, PLANE_PATHS, Problem
 
 
 @dataclass(frozen=True, eq=False)

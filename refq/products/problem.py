@@ -86,3 +86,4 @@ VERDICTS: dict[str, Callable[[Problem], Verdict]] = {
     "float64": partial(_floats, DIGITS["float64"]),
     "int64": _always,
 }
+PATHS = tuple(VERDICTS)
