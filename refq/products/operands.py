@@ -49,6 +49,7 @@ class Operand:
     name: str
     given: NDArray[Any] | BitPlanes
     span: Span
+    transposed: bool = False
     memo: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -83,13 +84,14 @@ class Operand:
         return found
 
     def check(self) -> None:
-        """Refuse the first value outside the format; `planes` does so by itself."""
+        """Refuse the first value outside the format, at its place in the argument; `planes` does so by itself."""
         if isinstance(self.given, BitPlanes) or self.span is BY_DTYPE.get(self.given.dtype):
             return
+        array = self.given.T if self.transposed else self.given
         if self.span.encoding is None:
-            in_range(self.function, self.name, self.given, self.span.low, self.span.high)
-        elif some_illegal(self.given, self.span.encoding):
-            refuse(self.function, self.name, self.given, self.span.encoding)
+            in_range(self.function, self.name, array, self.span.low, self.span.high)
+        elif some_illegal(array, self.span.encoding):
+            refuse(self.function, self.name, array, self.span.encoding)
 
 
 def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
@@ -119,4 +121,4 @@ def operand(function: str, name: str, given: Any, fmt: object, transposed: bool 
     if array.ndim != 2:
         raise ValueError(f"{function}: {name} has shape {array.shape}; pass two axes")
     array = np.ascontiguousarray(array.T if transposed else array)
-    return Operand(function, name, array, _span(function, name, array, fmt))
+    return Operand(function, name, array, _span(function, name, array, fmt), transposed)

@@ -125,7 +125,7 @@ def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
 
 
 def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.uint32], int]:
-    """(1, rows, cells) words of 4 bytes of values - offset, the depth padded with zeros; what to flip in them yet."""
+    """(1, rows, cells) words of 4 bytes of values - offset, past the depth 0; and what has to be flipped in them yet."""
     rows, depth = values.shape
     dtype = np.dtype(np.int8 if inner.depth == 4 else np.int16)
     flip = 0
@@ -134,7 +134,9 @@ def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.
     else:
         values = (values.astype(np.int64) - offset if offset else values).astype(dtype)
     if depth % inner.depth:
-        values = np.concatenate([values, np.zeros((rows, -depth % inner.depth), values.dtype)], axis=1)
+        # a flipped offset is 0
+        padding = np.full((rows, -depth % inner.depth), offset if flip else 0, values.dtype)
+        values = np.concatenate([values, padding], axis=1)
     return values.view(np.uint32)[None], flip
 
 

@@ -1,0 +1,189 @@
+"""Whether an accumulator rule can change a sum of a layer: a proof that it cannot, or an input on which it does.
+
+A rule leaves every sum exact if no register it looks at can leave its format. What a register can hold is known exactly
+(`refq.products.ranges`): the bounds of all its sums are reached by one input. docs/accumulators.md has the theorem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refq.accumulation import Accumulator, Register, parse_accumulator
+from refq.formats import Overflow
+from refq.products.accumulators import add_up_one, in_chunk_order
+from refq.products.ranges import Layer, layer
+from refq.products.summing import chunk_order
+
+TRIES = 64
+"""How many inputs are looked at for one whose result differs; with few exceptions it is the first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """The verdict on one layer under one rule.
+
+    safe: no register can be left, so the rule's result is the exact sum for every input of the interval.
+    register: "inner" or "outer": the one that is left or, if safe, the one with the least room. lower, upper: all it
+    can hold when it is looked at, over all channels. margin: what is left to the nearer end of its format, negative if
+    it can be left.
+    channel, inputs, exact, result: if not safe, an input (K,) that leaves the register, its exact sum and that of the
+    rule, None if the rule refuses it.
+    """
+
+    rule: Accumulator
+    safe: bool
+    register: str
+    lower: int
+    upper: int
+    margin: int
+    channel: int | None = None
+    inputs: NDArray[Any] | None = None
+    exact: int | None = None
+    result: int | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the rule does not give the exact sum on the witness.
+
+        Always, if 0 is an input everywhere and there is no inner register. Else a sum can leave a register on the way
+        and still come out right.
+        """
+        return not self.safe and self.result != self.exact
+
+    def __str__(self) -> str:
+        held = f"{self.register} register holds {self.lower}..{self.upper}"
+        if self.safe:
+            return f"{self.rule.name}: cannot overflow; {held}, margin {self.margin}"
+        outcome = "refused" if self.result is None else f"gives {self.result}"
+        return f"{self.rule.name}: can overflow; {held}; channel {self.channel}, exact sum {self.exact}, {outcome}"
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What one register holds whenever it is looked at: bounds (chunks, steps, channels)."""
+
+    name: str
+    register: Register
+    lower: NDArray[Any]
+    upper: NDArray[Any]
+
+    @property
+    def margins(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Room below and above, at every place."""
+        return self.lower - self.register.fmt.qmin, self.register.fmt.qmax - self.upper
+
+    @property
+    def margin(self) -> int:
+        return min(int(room.min()) for room in self.margins)
+
+
+def _views(operands: Layer, rule: Accumulator) -> list[_View]:
+    """The registers whose overflow can matter, the inner one first."""
+    depth = len(operands.weights)
+    order, chunk = chunk_order(depth, rule), rule.chunk_terms(depth)
+    ends = [np.pad(t, ((0, 1), (0, 0)))[order].reshape(-1, chunk, t.shape[1]) for t in operands.terms()]
+    inner = [np.cumsum(t, axis=1) for t in ends]
+    outer = [np.cumsum(np.concatenate([operands.bias[None], t[:, -1]]), axis=0)[:, None] for t in inner]
+    views = []
+    if rule.inner is not None and depth and not _absorbed(rule.inner, rule.outer):
+        views.append(_View("inner", rule.inner, *(t if rule.inner.each_step else t[:, -1:] for t in inner)))
+    views.append(_View("outer", rule.outer, *(t if rule.outer.each_step else t[-1:] for t in outer)))
+    return views
+
+
+def _absorbed(inner: Register, outer: Register) -> bool:
+    """Wraps of the inner register are multiples of a power of two that the outer one drops."""
+    return inner.overflow == outer.overflow == Overflow.WRAP and inner.fmt.bits >= outer.fmt.bits
+
+
+def _mixed(operands: Layer, channel: int, chosen: NDArray[np.bool_], upper: bool, rest: str) -> NDArray[Any]:
+    """The chosen inputs at their end, the rest at the other end, or as near to 0 as the interval allows."""
+    other = operands.witness(channel, not upper)
+    if rest == "zero":
+        other = np.minimum(np.maximum(operands.low[:, 0], 0), operands.high[:, 0])
+    return np.where(chosen, operands.witness(channel, upper), other)
+
+
+def _spans(view: _View, chunk: int, step: int, length: int) -> tuple[int, Sequence[int]]:
+    """Where the sum at that place begins, and where it could be cut off, in the order of addition."""
+    start = chunk * length
+    if view.name == "outer":
+        return 0, (start,)
+    return start, range(start + (step + 1 if view.register.each_step else length), start, -1)
+
+
+def _candidates(view: _View, operands: Layer, rule: Accumulator) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Channels and inputs that leave the register: at the place furthest outside, above and below."""
+    depth = len(operands.weights)
+    order = chunk_order(depth, rule)
+    for upper, room in ((True, view.margins[1]), (False, view.margins[0])):
+        if int(room.min()) >= 0:
+            continue
+        chunk, step, channel = (int(i) for i in np.unravel_index(int(np.argmin(room)), room.shape))
+        yield channel, operands.witness(channel, upper)
+        # Up to that place only: the terms that follow must not undo it
+        start, stops = _spans(view, chunk, step, rule.chunk_terms(depth))
+        for stop in stops:
+            chosen = np.isin(np.arange(depth), order[start:stop])
+            for rest in ("zero", "opposite"):
+                yield channel, _mixed(operands, channel, chosen, upper, rest)
+
+
+def _check_bias(bias: NDArray[Any], rule: Accumulator) -> None:
+    fmt = rule.outer.fmt
+    outside = (bias < fmt.qmin) | (bias > fmt.qmax)
+    if rule.outer.each_step and outside.any():
+        n = int(np.argmax(outside))
+        raise ValueError(
+            f"prove_accumulator: bias[{n}]={bias[n]} is outside {fmt.qmin}..{fmt.qmax}, the accumulator of {rule.name}"
+        )
+
+
+def _outcome(operands: Layer, rule: Accumulator, channel: int, inputs: NDArray[Any]) -> tuple[int, int | None]:
+    """(exact sum, what the rule makes of it or None), in Python ints."""
+    terms = [int(x) * int(w) for x, w in zip(inputs, operands.weights[:, channel], strict=True)]
+    bias = int(operands.bias[channel])
+    try:
+        return bias + sum(terms), add_up_one(in_chunk_order(terms, rule), rule, bias, "")
+    except ValueError:
+        return bias + sum(terms), None
+
+
+def prove_accumulator(
+    weights: Any, low: Any, high: Any, rule: Accumulator | str, bias: Any = None, *, axis: int = -1
+) -> Proof:
+    """That the rule gives the exact sum for every input of the interval, or an input on which a register is left.
+
+    Arguments as for `accumulator_ranges`, rule as for `parse_accumulator`. A wrap is looked at when its sum is done
+    only, since what wraps on the way cancels; a register of each step after each step; and the inner one chunk by
+    chunk. ValueError also for a bias outside an outer register that is looked at after each step.
+
+    >>> print(prove_accumulator([[127], [127]], 0, 127, "pairs16"))
+    pairs16: cannot overflow; inner register holds 0..32258, margin 509
+    >>> print(prove_accumulator([[127], [127]], 0, 255, "pairs16"))
+    pairs16: can overflow; inner register holds 0..64770; channel 0, exact sum 64770, gives 32767
+    """
+    rule = parse_accumulator(rule)
+    operands = layer("prove_accumulator", weights, low, high, bias, axis)
+    if not operands.weights.shape[1]:
+        raise ValueError("prove_accumulator: weights have no channel; pass one or more")
+    _check_bias(operands.bias, rule)
+    views = _views(operands, rule)
+    left = [view for view in views if view.margin < 0]
+    view = left[0] if left else min(views, key=lambda v: v.margin)
+    ends = int(view.lower.min()), int(view.upper.max())
+    proof = Proof(rule, not left, view.name, *ends, view.margin)
+    first = None
+    for channel, inputs in islice(_candidates(view, operands, rule), TRIES) if left else ():
+        exact, result = _outcome(operands, rule, channel, inputs)
+        found = replace(proof, channel=channel, inputs=inputs, exact=exact, result=result)
+        first = first or found
+        if found.differs:
+            return found
+    return first or proof

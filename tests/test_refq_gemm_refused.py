@@ -1,0 +1,65 @@
+"""gemm refuses what it cannot answer exactly: one line that names argument, value, legal set and way out."""
+
+import numpy as np
+import pytest
+
+from refq.products.bitplanes import pack_planes
+from refq.products.gemm import gemm, prepare
+
+A, B = np.ones((2, 3), np.int8), np.ones((3, 4), np.int8)
+WIDE = np.arange(6).reshape(2, 3) << 40
+
+VALUE = [
+    (dict(lhs=A, rhs=A), r"gemm: lhs \(2, 3\) and rhs \(2, 3\) do not match; pass \(M, K\) and \(K, N\)"),
+    (dict(lhs=A[0], rhs=B), r"gemm: lhs has shape \(3,\); pass two axes"),
+    (dict(lhs=A, rhs=B[None]), r"gemm: rhs has shape \(1, 3, 4\); pass two axes"),
+    (dict(lhs=A, rhs=B, path="gpu"), "gemm: path='gpu' is no path; legal: auto, popcount, subsets, int8"),
+    (dict(lhs=A * 2, rhs=B, lhs_format="uint1"), r"gemm: lhs\[0, 0\]=2 is outside uint1 0..1"),
+    (dict(lhs=A * 2, rhs=B, lhs_format="uint1", path="int8"), r"gemm: lhs\[0, 0\]=2 is outside uint1 0..1"),
+    (dict(lhs=A * 0, rhs=B, lhs_format="bipolar", path="int64"), r"gemm: lhs\[0, 0\]=0 is outside bipolar -1..1, odd"),
+    (dict(lhs=A, rhs=B * 9, rhs_format="int4"), r"gemm: rhs\[0, 0\]=9 is outside int4 -8..7"),
+    (dict(lhs=A, rhs=B, lhs_format="int99"), "Encoding: bits=99 is outside 1..16"),
+    (dict(lhs=WIDE, rhs=B, path="int8"), "gemm: path='int8' is not exact here: .* does not fit 8 bits; possible: auto"),
+    (dict(lhs=WIDE, rhs=B, path="subsets"), "an operand has no format of at most 16 bits; declare one"),
+    (dict(lhs=WIDE, rhs=B, path="float32"), r"can exceed 2\*\*24"),
+    (dict(lhs=WIDE, rhs=B.astype(np.int64) << 40), "could reach .*, outside int64; declare narrower formats"),
+    (dict(lhs=np.full((2, 3), (1 << 63), np.uint64), rhs=B), r"gemm: lhs\[0, 0\]=9223372036854775808 is outside"),
+    (dict(lhs=A, rhs=B, rhs_zero_point=[1, 2]), r"rhs_zero_point has shape \(2,\); pass one number or one a column, \(4,\)"),
+    (dict(lhs=A, rhs=B, bias=[1, 2]), r"bias has shape \(2,\)"),
+    (dict(lhs=A, rhs=B, lhs_zero_point=1 << 63), "gemm: lhs_zero_point=9223372036854775808 is outside"),
+    (dict(lhs=A, rhs=B, out=np.empty((2, 4), np.int32)), r"gemm: out is int32 \(2, 4\); pass int64 \(2, 4\)"),
+    (dict(lhs=A, rhs=B, out=np.empty((4, 2), np.int64).T), "gemm: out is not C-contiguous and writeable"),
+    (dict(lhs=A, rhs=B, accumulator="int31"), "parse_accumulator: 'int31' is no rule; legal: exact"),
+    (dict(lhs=pack_planes(A, "int8"), rhs=B, lhs_format="int4"), r"gemm: lhs is int8 planes of shape \(2, 3\)"),
+    (dict(lhs=pack_planes(A[None], "int8"), rhs=B), r"gemm: lhs is int8 planes of shape \(1, 2, 3\); pass two axes"),
+    (dict(lhs=A, rhs=prepare(B), rhs_zero_point=1), "gemm: rhs is prepared and has its format and zero point"),
+    (dict(lhs=A * 100, rhs=B * 100, bias=2**31 - 30_000, accumulator="int32"), r"sum\[0, 0\]=2147483648 is outside"),
+]
+KIND = [
+    (dict(lhs=A.astype(float), rhs=B), "gemm: lhs has dtype float64; pass an integer dtype"),
+    (dict(lhs=A, rhs=B > 0), "gemm: rhs has dtype bool"),
+    (dict(lhs=A, rhs=B, lhs_zero_point=0.5), "gemm: lhs_zero_point=0.5 is not an integer"),
+    (dict(lhs=A, rhs=B, bias=[0.5] * 4), "gemm: bias has dtype float64"),
+    (dict(lhs=A, rhs=B, lhs_format=8), "parse_encoding: 8 is no encoding"),
+    (dict(lhs=None, rhs=B), "gemm: lhs has dtype object"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), VALUE)
+def test_values(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        gemm(arguments.pop("lhs"), arguments.pop("rhs"), **arguments)
+
+
+@pytest.mark.parametrize(("arguments", "message"), KIND)
+def test_kinds(arguments, message):
+    with pytest.raises(TypeError, match=message):
+        gemm(arguments.pop("lhs"), arguments.pop("rhs"), **arguments)
+
+
+def test_the_place_is_that_of_the_argument():
+    right = np.ones((70, 4), np.int8)
+    right[68, 3] = 5
+    for path in ("popcount", "int8"):
+        with pytest.raises(ValueError, match=r"gemm: rhs\[68, 3\]=5 is outside uint2 0..3"):
+            gemm(np.ones((2, 70), np.int8), right, rhs_format="uint2", path=path)
