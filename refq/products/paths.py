@@ -125,7 +125,7 @@ def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
 
 
 def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.uint32], int]:
-    """(1, rows, cells) words of 4 bytes of values - offset, past the depth 0; and what has to be flipped in them yet."""
+    """(1, rows, cells) words of 4 bytes of values - offset, 0 past the depth; what has to be flipped in them yet."""
     rows, depth = values.shape
     dtype = np.dtype(np.int8 if inner.depth == 4 else np.int16)
     flip = 0
@@ -133,11 +133,12 @@ def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.
         flip = offset and (0x80808080 if inner.depth == 4 else 0x80008000)
     else:
         values = (values.astype(np.int64) - offset if offset else values).astype(dtype)
+    codes = values.view(f"u{dtype.itemsize}")
     if depth % inner.depth:
-        # a flipped offset is 0
-        padding = np.full((rows, -depth % inner.depth), offset if flip else 0, values.dtype)
-        values = np.concatenate([values, padding], axis=1)
-    return values.view(np.uint32)[None], flip
+        # the top bit alone flips to 0
+        padding = np.full((rows, -depth % inner.depth), 1 << (8 * dtype.itemsize - 1) if flip else 0, codes.dtype)
+        codes = np.concatenate([codes, padding], axis=1)
+    return codes.view(np.uint32)[None], flip
 
 
 def _dot_panels(values: NDArray[Any], offset: int, inner: Inner, rows: int) -> NDArray[Any]:
