@@ -29,12 +29,17 @@ def seconds(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def against(action: Callable[[], object], baseline: Callable[[], object], rounds: int = 15) -> tuple[float, float]:
-    """(median seconds of action, median of baseline / action): over 1, the action is that many times as fast."""
+def warm(*actions: Callable[[], object]) -> None:
+    """A second of work, so that clocks have risen and kernels are compiled."""
     end = time.perf_counter() + 1.0
     while time.perf_counter() < end:
-        action()
-        baseline()
+        for action in actions:
+            action()
+
+
+def against(action: Callable[[], object], baseline: Callable[[], object], rounds: int = 15) -> tuple[float, float]:
+    """(median seconds of action, median of baseline / action): over 1, the action is that many times as fast."""
+    warm(action, baseline)
     pairs = [(seconds(action), seconds(baseline)) for _ in range(rounds)]
     return median(a for a, _ in pairs), median(b / a for a, b in pairs)
 
@@ -159,11 +164,15 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
+def versions() -> str:
+    """Packages, processor and threads, one line."""
+    packages = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
+    return f"refq {refq.__version__}, {packages}, {processor()}, {numba.config.NUMBA_NUM_THREADS} threads"
+
+
 def main(benchmarks: dict[str, Callable[[], None]], names: list[str]) -> None:
     """Print versions and processor, then run the named benchmarks, or all."""
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, Numba {numba.__version__}"
-    print(f"refq {refq.__version__}, {versions}")
-    print(f"{processor()}, {numba.config.NUMBA_NUM_THREADS} threads")
+    print(versions())
     for wanted in names or benchmarks:
         benchmarks[wanted]()
 

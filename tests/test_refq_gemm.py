@@ -69,7 +69,7 @@ def test_against_the_definition_in_python_integers():
 @given(st.data())
 def test_random_problems(data):
     left, right = data.draw(st.sampled_from(MIXES))
-    m, k, n = (data.draw(st.integers(0, top)) for top in (20, 140, 60))
+    m, k, n = (data.draw(st.integers(low, top)) for low, top in ((0, 20), (1, 140), (0, 60)))
     a, b = codes(left, (m, k), data.draw(st.integers(0, 99))), codes(right, (k, n), data.draw(st.integers(0, 99)))
     path = data.draw(st.sampled_from(paths_for(left, right)))
     zy = np.array(data.draw(st.lists(st.integers(-300, 300), min_size=n, max_size=n)), np.int64)

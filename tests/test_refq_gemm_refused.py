@@ -11,6 +11,7 @@ WIDE = np.arange(6).reshape(2, 3) << 40
 
 VALUE = [
     (dict(lhs=A, rhs=A), r"gemm: lhs \(2, 3\) and rhs \(2, 3\) do not match; pass \(M, K\) and \(K, N\)"),
+    (dict(lhs=A[:, :0], rhs=B[:0]), r"gemm: lhs \(2, 0\) has depth 0, a sum of no products; pass at least one column"),
     (dict(lhs=A[0], rhs=B), r"gemm: lhs has shape \(3,\); pass two axes"),
     (dict(lhs=A, rhs=B[None]), r"gemm: rhs has shape \(1, 3, 4\); pass two axes"),
     (dict(lhs=A, rhs=B, path="gpu"), "gemm: path='gpu' is no path; legal: auto, popcount, subsets, int8"),

@@ -132,8 +132,7 @@ def _exact(
     base = _with_bias(plan, bias)
     if plan.choice.path not in PLANE_PATHS:
         left.check()
-    if not depth or not out.size:
-        out[:] = base
+    if not out.size:
         return plan.choice
     sums = row_sums(left.values()) - depth * plan.ready.left_offset if plan.weighs_rows else np.zeros(rows, np.int64)
     plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
@@ -189,6 +188,8 @@ def gemm(
         raise ValueError(
             f"gemm: lhs {left.shape} and rhs {right.operand.shape[::-1]} do not match; pass (M, K) and (K, N)"
         )
+    if not left.shape[1]:
+        raise ValueError(f"gemm: lhs {left.shape} has depth 0, a sum of no products; pass at least one column")
     if path != "auto" and path not in PATHS:
         raise ValueError(f"gemm: path={path!r} is no path; legal: auto, {', '.join(PATHS)}")
     columns = right.operand.shape[0]

@@ -6,9 +6,8 @@ A rule leaves every sum exact if no register it looks at can leave its format. W
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,9 +18,6 @@ from refq.formats import Overflow
 from refq.products.accumulators import add_up_one, in_chunk_order
 from refq.products.ranges import Layer, layer
 from refq.products.summing import chunk_order
-
-TRIES = 64
-"""How many inputs are looked at for one whose result differs; with few exceptions it is the first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +70,9 @@ class _View:
     upper: NDArray[Any]
 
     @property
-    def margins(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Room below and above, at every place."""
-        return self.lower - self.register.fmt.qmin, self.register.fmt.qmax - self.upper
-
-    @property
-    def margin(self) -> int:
-        return min(int(room.min()) for room in self.margins)
+    def margins(self) -> tuple[int, int]:
+        """Room below and above, in Python ints: int64 may not hold it."""
+        return int(self.lower.min()) - self.register.fmt.qmin, self.register.fmt.qmax - int(self.upper.max())
 
 
 def _views(operands: Layer, rule: Accumulator) -> list[_View]:
@@ -102,37 +94,29 @@ def _absorbed(inner: Register, outer: Register) -> bool:
     return inner.overflow == outer.overflow == Overflow.WRAP and inner.fmt.bits >= outer.fmt.bits
 
 
-def _mixed(operands: Layer, channel: int, chosen: NDArray[np.bool_], upper: bool, rest: str) -> NDArray[Any]:
-    """The chosen inputs at their end, the rest at the other end, or as near to 0 as the interval allows."""
-    other = operands.witness(channel, not upper)
-    if rest == "zero":
-        other = np.minimum(np.maximum(operands.low[:, 0], 0), operands.high[:, 0])
-    return np.where(chosen, operands.witness(channel, upper), other)
-
-
-def _spans(view: _View, chunk: int, step: int, length: int) -> tuple[int, Sequence[int]]:
-    """Where the sum at that place begins, and where it could be cut off, in the order of addition."""
+def _span(view: _View, chunk: int, step: int, length: int) -> tuple[int, int]:
+    """First and last + 1 of the terms that make the sum at that place, in the order of addition."""
     start = chunk * length
     if view.name == "outer":
-        return 0, (start,)
-    return start, range(start + (step + 1 if view.register.each_step else length), start, -1)
+        return 0, start
+    return start, start + (step + 1 if view.register.each_step else length)
 
 
 def _candidates(view: _View, operands: Layer, rule: Accumulator) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Channels and inputs that leave the register: at the place furthest outside, above and below."""
+    """Channels and inputs that leave the register, at the place furthest outside, above and below."""
     depth = len(operands.weights)
     order = chunk_order(depth, rule)
-    for upper, room in ((True, view.margins[1]), (False, view.margins[0])):
-        if int(room.min()) >= 0:
+    near_zero = np.minimum(np.maximum(operands.low[:, 0], 0), operands.high[:, 0])
+    places = (int(np.argmax(view.upper)), int(np.argmin(view.lower)))
+    for upper, room, place in zip((True, False), reversed(view.margins), places, strict=True):
+        if room >= 0:
             continue
-        chunk, step, channel = (int(i) for i in np.unravel_index(int(np.argmin(room)), room.shape))
-        yield channel, operands.witness(channel, upper)
-        # Up to that place only: the terms that follow must not undo it
-        start, stops = _spans(view, chunk, step, rule.chunk_terms(depth))
-        for stop in stops:
-            chosen = np.isin(np.arange(depth), order[start:stop])
-            for rest in ("zero", "opposite"):
-                yield channel, _mixed(operands, channel, chosen, upper, rest)
+        chunk, step, channel = (int(i) for i in np.unravel_index(place, view.lower.shape))
+        ends = operands.witness(channel, upper)
+        yield channel, ends
+        # Up to that place only: what follows must not undo it
+        start, stop = _span(view, chunk, step, rule.chunk_terms(depth))
+        yield channel, np.where(np.isin(np.arange(depth), order[start:stop]), ends, near_zero)
 
 
 def _check_bias(bias: NDArray[Any], rule: Accumulator) -> None:
@@ -175,12 +159,12 @@ def prove_accumulator(
         raise ValueError("prove_accumulator: weights have no channel; pass one or more")
     _check_bias(operands.bias, rule)
     views = _views(operands, rule)
-    left = [view for view in views if view.margin < 0]
-    view = left[0] if left else min(views, key=lambda v: v.margin)
+    left = [view for view in views if min(view.margins) < 0]
+    view = left[0] if left else min(views, key=lambda v: min(v.margins))
     ends = int(view.lower.min()), int(view.upper.max())
-    proof = Proof(rule, not left, view.name, *ends, view.margin)
+    proof = Proof(rule, not left, view.name, *ends, min(view.margins))
     first = None
-    for channel, inputs in islice(_candidates(view, operands, rule), TRIES) if left else ():
+    for channel, inputs in _candidates(view, operands, rule) if left else ():
         exact, result = _outcome(operands, rule, channel, inputs)
         found = replace(proof, channel=channel, inputs=inputs, exact=exact, result=result)
         first = first or found
