@@ -86,6 +86,8 @@ def parse_encoding(value: object) -> Encoding:
     if isinstance(value, Encoding):
         return value
     if isinstance(value, IntFormat):
+        if value.narrow_range:
+            raise ValueError(f"parse_encoding: {value.name} has no bits of its own; pass IntFormat({value.bits})")
         return Encoding(value.bits, Kind.SIGNED if value.signed else Kind.UNSIGNED)
     if not isinstance(value, str):
         raise TypeError(f"parse_encoding: {value!r} is no encoding; pass 'uint2', 'int4', 'bipolar', 'odd2', ...")

@@ -37,8 +37,8 @@ def _sum_octets(rows, flip, out):
 
 
 def row_sums(values: NDArray[Any]) -> NDArray[np.int64]:
-    """The sum of each row modulo 2**64; values of 8 bits in a kernel, for NumPy widens them first."""
-    if values.dtype.itemsize > 1 or values.shape[1] > 1 << 23:
+    """The sum of each row modulo 2**64; rows of bytes in a kernel, for NumPy widens them first."""
+    if values.dtype.itemsize > 1 or values.shape[1] > 1 << 23 or not values.flags.c_contiguous:
         total: NDArray[np.int64] = values.sum(axis=1, dtype=np.int64)
         return total
     out = np.empty(values.shape[0], np.int64)

@@ -36,6 +36,31 @@ def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
 
 
 @njit(nogil=True)
+def _fill_columns(values, flip, out):
+    """out[panel, cell, c]: values[cell * depth + d, panel * columns + c] ^ flip, lowest bytes first, d in turn."""
+    bits = 8 * values.itemsize
+    depth, columns = 32 // bits, out.shape[2]
+    for panel in range(out.shape[0]):
+        start, stop = panel * columns, min((panel + 1) * columns, values.shape[1])
+        for k in range(values.shape[0]):
+            _or_row(out[panel, k // depth, : stop - start], values[k, start:stop], flip, np.uint32(bits * (k % depth)))
+
+
+@njit(nogil=True)
+def _or_row(target, source, flip, shift):
+    for c in range(target.size):
+        target[c] |= np.uint32(source[c] ^ flip) << shift
+
+
+def column_panels(values: NDArray[Any], columns: int, flip: int) -> NDArray[np.uint32]:
+    """Values (depth, count), uint8 or uint16, as cells of 4 bytes in tile order: (1, panels, cells, columns)."""
+    depth, count = values.shape
+    out = np.zeros((-(-count // columns), -(-depth * values.itemsize // 4), columns), np.uint32)
+    _fill_columns(values, values.dtype.type(flip), out)
+    return out[None]
+
+
+@njit(nogil=True)
 def _set_row(target, source, weight, base, weights, total):
     for c in range(target.size):
         target[c] = base[c] + total * weights[c] + weight * np.int64(source[c])

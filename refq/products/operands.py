@@ -109,7 +109,7 @@ def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
 
 
 def operand(function: str, name: str, given: Any, fmt: object, transposed: bool = False) -> Operand:
-    """A checked operand; `transposed`: given as (depth, rows), bit planes as (rows, depth) always."""
+    """A checked operand; `transposed`: given as (depth, rows), and so kept, bit planes as (rows, depth) always."""
     if isinstance(given, BitPlanes):
         if len(given.lead) != 1 or (fmt is not None and parse_encoding(fmt) != given.encoding):
             raise ValueError(
@@ -120,5 +120,6 @@ def operand(function: str, name: str, given: Any, fmt: object, transposed: bool 
     array = integer_array(function, name, given)
     if array.ndim != 2:
         raise ValueError(f"{function}: {name} has shape {array.shape}; pass two axes")
-    array = np.ascontiguousarray(array.T if transposed else array)
-    return Operand(function, name, array, _span(function, name, array, fmt), transposed)
+    array = np.ascontiguousarray(array)
+    span = _span(function, name, array, fmt)
+    return Operand(function, name, array.T if transposed else array, span, transposed)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import add_row, panels, tile_product
+from refq.products.blocks import add_row, column_panels, panels, tile_product
 from refq.products.operands import Operand, Span
 from refq.products.subset_blocks import SCRATCH, aligned_words, subset_product
 from refq.products.threads import share
@@ -124,36 +124,36 @@ def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
     return min(((1 << 31) - 1) // max(reach, 1), 2048 // inner.depth)
 
 
-def _cells(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[np.uint32], int]:
-    """(1, rows, cells) words of 4 bytes of values - offset, 0 past the depth; what has to be flipped in them yet."""
-    rows, depth = values.shape
-    dtype = np.dtype(np.int8 if inner.depth == 4 else np.int16)
-    flip = 0
+def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any], int]:
+    """values - offset as uint8 or uint16 modulo their size, and the bit that has to be flipped in them yet."""
+    dtype = np.dtype(np.uint8 if inner.depth == 4 else np.uint16)
     if values.dtype.itemsize == dtype.itemsize:
-        flip = offset and (0x80808080 if inner.depth == 4 else 0x80008000)
-    else:
-        values = (values.astype(np.int64) - offset if offset else values).astype(dtype)
-    codes = values.view(f"u{dtype.itemsize}")
-    if depth % inner.depth:
-        # the top bit alone flips to 0
-        padding = np.full((rows, -depth % inner.depth), 1 << (8 * dtype.itemsize - 1) if flip else 0, codes.dtype)
+        return values.view(dtype), 1 << (8 * dtype.itemsize - 1) if offset else 0
+    return (values.astype(np.int64) - offset if offset else values).astype(dtype), 0
+
+
+def _left_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
+    """In tile order, 0 past the depth."""
+    codes, flip = _codes(values, offset, inner)
+    if codes.shape[1] % inner.depth:
+        padding = np.full((len(codes), -codes.shape[1] % inner.depth), flip, codes.dtype)
         codes = np.concatenate([codes, padding], axis=1)
-    return codes.view(np.uint32)[None], flip
+    return panels(codes.view(np.uint32)[None], inner.rows, flip * (0x01010101 if inner.depth == 4 else 0x00010001))
 
 
-def _dot_panels(values: NDArray[Any], offset: int, inner: Inner, rows: int) -> NDArray[Any]:
-    words, flip = _cells(values, offset, inner)
-    return panels(words, rows, flip)
+def _right_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
+    codes, flip = _codes(values.T, offset, inner)
+    return column_panels(np.ascontiguousarray(codes), inner.columns, flip)
 
 
 def dot(inner: Inner, span: Span, right: Operand) -> Ready:
     """The integer dot product of the processor, in chunks that its 32-bit lanes hold."""
     a, b = (offset or 0 for offset in dot_offsets(inner, span, right.span))
-    theirs = right.once(inner, lambda: _dot_panels(right.values(), b, inner, inner.columns))
+    theirs = right.once(inner, lambda: _right_panels(right.values(), b, inner))
     tiles = _tiles(inner, dot_chunk(inner, span, right.span), theirs, np.ones((1, 1), np.int64))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(_dot_panels(left.values(), a, inner, inner.rows), sums, out, seconds)
+        tiles(_left_panels(left.values(), a, inner), sums, out, seconds)
 
     return Ready(a, b, run)
 
