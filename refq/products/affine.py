@@ -19,7 +19,7 @@ from refq.products.operands import Operand
 
 
 class Affine(NamedTuple):
-    """base[j] + row_sums[i] * row_weights[j], int64, to be added to the raw product."""
+    """base[j] + row_sums[i] * row_weights[j], int64, to be added to the raw product; no row_weights: all 0."""
 
     base: NDArray[np.int64]
     row_sums: NDArray[np.int64]

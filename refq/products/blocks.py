@@ -9,7 +9,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from refq.products.memory import empty
+from refq.products.rows import add_row, add_weighted_row
+from refq.products.threads import share
 from refq.products.tile import Inner, register_tile
+
+GROUP = 512
+"""Rows whose sums wait together: their left operand stays in the second cache."""
+NEAR = 16 << 10
+"""Bytes of a right panel that stay in the first cache."""
+CELL_SECONDS = 1e-9
+"""To move a cell into tile order."""
 
 
 @njit(nogil=True)
@@ -18,20 +28,25 @@ def _fill_panels(words, flip, out, first, last):
     rows = out.shape[3]
     for p in range(out.shape[0]):
         for panel in range(first, last):
-            start, target = panel * rows, out[p, panel]
-            there = min(rows, words.shape[1] - start)
-            for cell in range(target.shape[0]):
-                for r in range(there):
-                    target[cell, r] = words[p, start + r, cell] ^ flip
-                for r in range(there, rows):
-                    target[cell, r] = 0
+            for r in range(rows):
+                if panel * rows + r < words.shape[1]:
+                    _fill_row(out[p, panel, :, r], words[p, panel * rows + r], flip)
+                else:
+                    out[p, panel, :, r] = 0
+
+
+@njit(nogil=True)
+def _fill_row(target, source, flip):
+    for cell in range(source.size):
+        target[cell] = source[cell] ^ flip
 
 
 def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
     """Words (planes, count, cells), uint32 or uint64, in tile order: (planes, panels, cells, rows)."""
     planes, count, cells = words.shape
-    out = np.empty((planes, -(-count // rows), cells, rows), words.dtype)
-    _fill_panels(words, words.dtype.type(flip), out, 0, out.shape[1])
+    out = empty((planes, -(-count // rows), cells, rows), words.dtype)
+    flips = words.dtype.type(flip)
+    share(lambda first, last: _fill_panels(words, flips, out, first, last), out.shape[1], words.size * CELL_SECONDS)
     return out
 
 
@@ -55,66 +70,66 @@ def _or_row(target, source, flip, shift):
 def column_panels(values: NDArray[Any], columns: int, flip: int) -> NDArray[np.uint32]:
     """Values (depth, count), uint8 or uint16, as cells of 4 bytes in tile order: (1, panels, cells, columns)."""
     depth, count = values.shape
-    out = np.zeros((-(-count // columns), -(-depth * values.itemsize // 4), columns), np.uint32)
+    out = empty((-(-count // columns), -(-depth * values.itemsize // 4), columns), np.uint32)
+    out[:] = 0
     _fill_columns(values, values.dtype.type(flip), out)
     return out[None]
 
 
 @njit(nogil=True)
-def _set_row(target, source, weight, base, weights, total):
-    for c in range(target.size):
-        target[c] = base[c] + total * weights[c] + weight * np.int64(source[c])
+def add_block(out, block, row, column, weight, fresh, base, row_sums, row_weights):
+    """out[row.., column..] += weight * block, clipped at the edges; out, block: C-contiguous.
 
-
-@njit(nogil=True)
-def add_row(target, source, weight):
-    """target += weight * source, int64 modulo 2**64."""
-    for c in range(target.size):
-        target[c] += weight * np.int64(source[c])
-
-
-@njit(nogil=True)
-def add_block(out, block, row, column, weight, first, base, row_sums, row_weights):
-    """out[row.., column..] += weight * block, clipped at the edges.
-
-    `first`: out is not read, the block goes on top of base[j] + row_sums[i] * row_weights[j].
-    int64 modulo 2**64: the caller has proved that the final sum fits. Rows are functions of their own, on slices,
-    so that LLVM sees few enough arrays to make vectors of them.
+    `fresh`: out is not read, the block goes on top of base[j] + row_sums[i] * row_weights[j]; no row_weights: all 0.
+    int64 modulo 2**64: the caller has proved that the final sum fits.
     """
-    stop = min(column + block.shape[1], out.shape[1])
+    width = min(block.shape[1], out.shape[1] - column)
     for r in range(min(block.shape[0], out.shape[0] - row)):
-        target = out[row + r, column:stop]
-        if first:
-            _set_row(target, block[r], weight, base[column:stop], row_weights[column:stop], row_sums[row + r])
-        else:
-            add_row(target, block[r], weight)
+        at, source = (row + r) * out.shape[1] + column, r * block.shape[1]
+        if fresh and weight == 1 and row_weights.size == 0:
+            add_row(out, at, width, base, column, block, source)
+            continue
+        if fresh and row_weights.size:
+            add_weighted_row(out, at, width, base, column, row_weights, column, row_sums[row + r])
+        elif fresh:
+            out[row + r, column : column + width] = base[column : column + width]
+        add_weighted_row(out, at, width, out, at, block, source, weight)
 
 
 @cache
 def tile_product(inner: Inner) -> Any:
-    """A kernel `product(left, right, weights, chunk, base, row_sums, row_weights, out, i0, i1, j0, j1)`.
+    """A kernel `product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1)`.
 
     left (planes, panels, cells, rows), right (planes, panels, cells, columns): tile order, cells >= 1.
     out (M, N) int64: base[j] + row_sums[i] * row_weights[j] + sum over p, q of weights[p, q] * left[p] . right[q],
-    for left panels i0..i1 - 1 and right panels j0..j1 - 1. A lane sums `chunk` cells, which must not overflow it.
+    for left panels i0..i1 - 1 and right panels j0..j1 - 1. A lane sums `most` cells without overflow.
     """
     tile = register_tile(inner)
     rows, columns = inner.rows, inner.columns
     lane = np.int64 if inner.lane.width == 64 else np.int32
+    group, near = max(GROUP // rows, 1), max(NEAR // (64 * inner.vectors), 1)
 
     @njit(nogil=True)
-    def product(left, right, weights, chunk, base, row_sums, row_weights, out, i0, i1, j0, j1):
-        block = np.empty((rows, columns), lane)
-        cells = left.shape[2]
-        for j in range(j0, j1):
-            for start in range(0, cells, chunk):
-                for i in range(i0, i1):
-                    for p in range(left.shape[0]):
-                        for q in range(right.shape[0]):
-                            tile(left[p, i, start:], right[q, j, start:], min(chunk, cells - start), block)
-                            first = start == 0 and p == 0 and q == 0
-                            add_block(
-                                out, block, i * rows, j * columns, weights[p, q], first, base, row_sums, row_weights
-                            )
+    def sums(left, right, start, stop, i0, i1, blocks):
+        """blocks[i - i0] = left[i] . right over cells start..stop - 1, with a piece of right in the first cache."""
+        blocks[: i1 - i0] = 0
+        for k in range(start, stop, near):
+            for i in range(i0, i1):
+                tile(left[i, k:], right[k:], min(near, stop - k), blocks[i - i0])
+
+    @njit(nogil=True)
+    def product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1):
+        blocks = np.empty((min(group, i1 - i0), rows, columns), lane)
+        for first in range(i0, i1, group):
+            last = min(first + group, i1)
+            for j in range(j0, j1):
+                for p in range(left.shape[0]):
+                    for q in range(right.shape[0]):
+                        for k in range(0, left.shape[2], most):
+                            sums(left[p], right[q, j], k, min(k + most, left.shape[2]), first, last, blocks)
+                            fresh, weight = p == 0 and q == 0 and k == 0, weights[p, q]
+                            for i in range(first, last):
+                                block = blocks[i - first]
+                                add_block(out, block, i * rows, j * columns, weight, fresh, base, row_sums, row_weights)
 
     return product

@@ -14,9 +14,12 @@ from refq.channels import ACC_LIMIT
 from refq.products.accumulators import accumulate, finish
 from refq.products.affine import Affine, column_part, row_sums
 from refq.products.choice import Choice, choose, made_ready
+from refq.products.memory import empty
 from refq.products.operands import Operand, Span, operand
 from refq.products.paths import Ready
 from refq.products.problem import PATHS, PLANE_PATHS, Problem
+
+NONE = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,6 @@ class _Plan:
     reach: int
     base: NDArray[np.int64]
     row_weights: NDArray[np.int64]
-    weighs_rows: bool
 
 
 def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) -> int:
@@ -99,17 +101,19 @@ def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) ->
     ready = made_ready(choice.path, span, right.operand)
     offsets = ready.left_offset, ready.right_offset
     base, row_weights = column_part(right.operand, *offsets, zero_point, right.zero_points)
-    return _Plan(choice, ready, reach, base, row_weights, bool(row_weights.any()))
+    return _Plan(choice, ready, reach, base, row_weights if row_weights.any() else NONE)
 
 
-def _result(out: Any, shape: tuple[int, int]) -> NDArray[np.int64]:
+def _result(out: Any, shape: tuple[int, int], lhs: Any) -> NDArray[np.int64]:
     if out is None:
-        return np.empty(shape, np.int64)
+        return empty(shape, np.int64)
     if not isinstance(out, np.ndarray) or out.dtype != np.int64 or out.shape != shape:
         kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ValueError(f"gemm: out is {kind}; pass int64 {shape}")
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("gemm: out is not C-contiguous and writeable; pass np.empty(shape, np.int64)")
+    if isinstance(lhs, np.ndarray) and np.may_share_memory(out, lhs):
+        raise ValueError("gemm: out shares memory with lhs; pass another array")
     return out
 
 
@@ -127,14 +131,14 @@ def _exact(
 ) -> Choice:
     """Fills out; says how."""
     rows, depth = left.shape
-    key = rows, left.span, zero_point, path
-    plan: _Plan = right.operand.once(key, lambda: _plan(rows, left.span, right, zero_point, path))
+    key, plans = (rows, left.span, zero_point, path), right.operand.memo
+    plan: _Plan = plans.get(key) or plans.setdefault(key, _plan(rows, left.span, right, zero_point, path))
     base = _with_bias(plan, bias)
     if plan.choice.path not in PLANE_PATHS:
         left.check()
     if not out.size:
         return plan.choice
-    sums = row_sums(left.values()) - depth * plan.ready.left_offset if plan.weighs_rows else np.zeros(rows, np.int64)
+    sums = row_sums(left.values()) - depth * plan.ready.left_offset if plan.row_weights.size else NONE
     plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
     return plan.choice
 
@@ -195,7 +199,7 @@ def gemm(
     columns = right.operand.shape[0]
     zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
     start = None if bias is None else _per_column("gemm", "bias", bias, columns)
-    result, rule = _result(out, (left.shape[0], columns)), parse_accumulator(accumulator)
+    result, rule = _result(out, (left.shape[0], columns), lhs), parse_accumulator(accumulator)
     if rule.only_end:
         choice = _exact(left, right, zero_point, start, path, result)
         if rule.name != "exact":

@@ -41,24 +41,17 @@ BY_DTYPE = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Operand:
     """Rows of values along the depth, as numbers or as bit planes; `memo` keeps what was derived from them."""
 
     function: str
     name: str
     given: NDArray[Any] | BitPlanes
+    shape: tuple[int, int]
     span: Span
     transposed: bool = False
     memo: dict[Any, Any] = field(default_factory=dict)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, depth)."""
-        if isinstance(self.given, BitPlanes):
-            return self.given.lead[0], self.given.depth
-        rows, depth = self.given.shape
-        return rows, depth
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """make(), the first time."""
@@ -111,15 +104,21 @@ def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
 def operand(function: str, name: str, given: Any, fmt: object, transposed: bool = False) -> Operand:
     """A checked operand; `transposed`: given as (depth, rows), and so kept, bit planes as (rows, depth) always."""
     if isinstance(given, BitPlanes):
-        if len(given.lead) != 1 or (fmt is not None and parse_encoding(fmt) != given.encoding):
-            raise ValueError(
-                f"{function}: {name} is {given.encoding.name} planes of shape {(*given.lead, given.depth)}; "
-                "pass two axes, and no other format"
-            )
-        return Operand(function, name, given, _whole(given.encoding))
+        return _planes_operand(function, name, given, fmt)
     array = integer_array(function, name, given)
     if array.ndim != 2:
         raise ValueError(f"{function}: {name} has shape {array.shape}; pass two axes")
     array = np.ascontiguousarray(array)
     span = _span(function, name, array, fmt)
-    return Operand(function, name, array.T if transposed else array, span, transposed)
+    if transposed:
+        array = array.T
+    return Operand(function, name, array, array.shape, span, transposed)
+
+
+def _planes_operand(function: str, name: str, given: BitPlanes, fmt: object) -> Operand:
+    if len(given.lead) != 1 or (fmt is not None and parse_encoding(fmt) != given.encoding):
+        raise ValueError(
+            f"{function}: {name} is {given.encoding.name} planes of shape {(*given.lead, given.depth)}; "
+            "pass two axes, and no other format"
+        )
+    return Operand(function, name, given, (given.lead[0], given.depth), _whole(given.encoding))

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import add_row, column_panels, panels, tile_product
+from refq.products.blocks import column_panels, panels, tile_product
+from refq.products.memory import aligned
 from refq.products.operands import Operand, Span
-from refq.products.subset_blocks import SCRATCH, aligned_words, subset_product
+from refq.products.rows import add_weighted_row
+from refq.products.subset_blocks import SCRATCH, subset_product
 from refq.products.threads import share
 from refq.products.tile import Inner, popcount_inner
 
@@ -61,7 +63,7 @@ def popcount(span: Span, right: Operand) -> Ready:
     """And + popcount of every pair of planes. A lane of 64 bits never overflows."""
     inner = popcount_inner()
     theirs = right.once(inner, lambda: panels(right.planes().words, inner.columns))
-    tiles = _tiles(inner, 1 << 10, theirs, _plane_weights(span, right.span))
+    tiles = _tiles(inner, 1 << 50, theirs, _plane_weights(span, right.span))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
         tiles(panels(left.planes().words, inner.rows), sums, out, seconds)
@@ -74,7 +76,8 @@ def _column_planes(right: Operand) -> NDArray[np.uint64]:
     assert right.span.encoding is not None
     words = packed(right.function, right.name, right.values().T, right.span.encoding).words
     bits, depth, columns = words.shape
-    out = np.zeros((bits, -(-depth // 64) * 64, -(-columns // 8) * 8), np.uint64)
+    out = aligned((bits, -(-depth // 64) * 64, -(-columns // 8) * 8), np.uint64)
+    out[:] = 0
     out[:, :depth, :columns] = words
     return out
 
@@ -89,7 +92,7 @@ def subsets(span: Span, right: Operand) -> Ready:
         rows = ours.shape[1]
 
         def part(i: int, i_end: int, j: int, j_end: int) -> None:
-            subset_product(ours, theirs, weights, *sums, out, aligned_words(SCRATCH), i, i_end, j, j_end)
+            subset_product(ours, theirs, weights, *sums, out, aligned((SCRATCH,), np.uint64), i, i_end, j, j_end)
 
         if blocks > 1:
             share(lambda j, end: part(0, rows, j, end), blocks, seconds)
@@ -121,7 +124,7 @@ def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
     if a is None or b is None:
         return 0
     reach = max(a - left.low, left.high - a) * max(b - right.low, right.high - b) * inner.depth
-    return min(((1 << 31) - 1) // max(reach, 1), 2048 // inner.depth)
+    return ((1 << 31) - 1) // max(reach, 1)
 
 
 def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any], int]:
@@ -164,8 +167,9 @@ def exact_depth(left: Span, right: Span, digits: int) -> int:
 
 
 def _start(sums: Affine, out: NDArray[np.int64]) -> None:
-    np.multiply.outer(sums.row_sums, sums.row_weights, out=out)
-    out += sums.base
+    out[:] = sums.base
+    if sums.row_weights.size:
+        out += np.multiply.outer(sums.row_sums, sums.row_weights)
 
 
 def blas(dtype: Any, span: Span, right: Operand) -> Ready:
@@ -189,7 +193,8 @@ def _add_products(left, right, out, i0, i1):
     """out[i] += left[i] . right modulo 2**64; left (M, K), right (K, N), int64."""
     for i in range(i0, i1):
         for k in range(left.shape[1]):
-            add_row(out[i], right[k], left[i, k])
+            at = i * out.shape[1]
+            add_weighted_row(out, at, out.shape[1], out, at, right, k * out.shape[1], left[i, k])
 
 
 def plain(span: Span, right: Operand) -> Ready:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from refq.products.blocks import add_block
 from refq.products.subsets import (
@@ -25,13 +24,6 @@ SCRATCH = TABLE_WORDS + ROWS * ROW_WORDS
 """Words that a call of `subset_product` works in."""
 PASS = LONGEST // 64
 """Words of the depth that the counters hold."""
-
-
-def aligned_words(count: int) -> NDArray[np.uint64]:
-    """Zeros on a boundary of 64 bytes."""
-    raw = np.zeros(count + 8, np.uint64)
-    start = -raw.ctypes.data % 64 // 8
-    return raw[start : start + count]
 
 
 @njit(nogil=True)

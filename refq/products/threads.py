@@ -25,9 +25,12 @@ def share(work: Callable[[int, int], object], count: int, seconds: float) -> Non
 
     `seconds` is an estimate of the whole. The caller's thread takes the first range.
     """
-    parts = min(get_num_threads(), count) if seconds > WORTH_SHARING else 1
-    edges = [count * part // max(parts, 1) for part in range(parts + 1)]
+    if seconds < WORTH_SHARING or count < 2:
+        work(0, count)
+        return
+    parts = min(get_num_threads(), count)
+    edges = [count * part // parts for part in range(parts + 1)]
     others = [_pool().submit(work, a, b) for a, b in pairwise(edges[1:])]
-    work(0, edges[1] if parts else 0)
+    work(0, edges[1])
     for other in others:
         other.result()

@@ -103,7 +103,7 @@ def popcount_inner() -> Inner:
 
 def bytes_inner() -> Inner | None:
     """uint8 x int8, four a lane, where the target has VNNI on 512 bits."""
-    return Inner(dot_bytes, I32, 4, 9, 3) if {"avx512vnni", "avx512bw"} <= target_features() else None
+    return Inner(dot_bytes, I32, 4, 6, 4) if {"avx512vnni", "avx512bw"} <= target_features() else None
 
 
 def pairs_inner() -> Inner:
@@ -112,15 +112,14 @@ def pairs_inner() -> Inner:
     return Inner(dot_pairs if "x86" in target_features() else dot_pairs_anywhere, I32, 2, rows, vectors)
 
 
-def _depth_loop(builder: Any, inner: Inner, left: Any, right: Any, cells: Any) -> list[Any]:
+def _depth_loop(builder: Any, inner: Inner, left: Any, right: Any, cells: Any, starts: list[Any]) -> list[Any]:
     """The accumulators after `cells` >= 1 steps."""
     before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
-    zero = ir.Constant(right.type.pointee, None)
     builder.branch(body)
     builder.position_at_end(body)
-    k, *accs = (builder.phi(kind) for kind in [I64, *[zero.type] * (inner.rows * inner.vectors)])
+    k, *accs = (builder.phi(start.type) for start in [I64(0), *starts])
     following = [builder.add(k, I64(1)), *_step(builder, inner, left, right, k, accs)]
-    for phi, start, value in zip([k, *accs], [I64(0), *[zero] * len(accs)], following, strict=True):
+    for phi, start, value in zip([k, *accs], [I64(0), *starts], following, strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(value, body)
     builder.cbranch(builder.icmp_signed("<", following[0], cells), body, after)
@@ -143,22 +142,24 @@ def _step(builder: Any, inner: Inner, left: Any, right: Any, k: Any, accs: list[
 
 
 def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, right, cells, out)`: out[r][column] = the block of sums.
+    """An intrinsic `tile(left, right, cells, block)`: block[r][column] += the sums over `cells` >= 1 cells.
 
-    left, right: C-contiguous arrays that start at the first cell of their panel, in tile order. cells: int64 >= 1.
-    out: C-contiguous, rows x columns lanes. Nothing is checked: the driver in blocks.py owns the shapes.
+    left, right: C-contiguous arrays that start at the first cell, in tile order. block: C-contiguous, rows x columns
+    lanes. Nothing is checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = (inner.lane, vector, None, vector)
-        left, right, out = (pointer(context, builder, signature.args[i], arguments[i], kinds[i]) for i in (0, 1, 3))
-        for i, total in enumerate(_depth_loop(builder, inner, left, right, arguments[2])):
-            builder.store(total, builder.gep(out, [I64(i)]), align=8)
+        left, right, block = (pointer(context, builder, signature.args[i], arguments[i], kinds[i]) for i in (0, 1, 3))
+        places = [builder.gep(block, [I64(i)]) for i in range(inner.rows * inner.vectors)]
+        starts = [builder.load(place, align=8) for place in places]
+        for place, total in zip(places, _depth_loop(builder, inner, left, right, arguments[2], starts), strict=True):
+            builder.store(total, place, align=8)
         return context.get_dummy_value()
 
     @intrinsic
-    def tile(typing_context: Any, left: Any, right: Any, cells: Any, out: Any) -> Any:
-        return types.void(left, right, types.int64, out), code
+    def tile(typing_context: Any, left: Any, right: Any, cells: Any, block: Any) -> Any:
+        return types.void(left, right, types.int64, block), code
 
     return tile
