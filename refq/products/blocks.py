@@ -86,13 +86,14 @@ def add_block(out, block, row, column, weight, fresh, base, row_sums, row_weight
     width = min(block.shape[1], out.shape[1] - column)
     for r in range(min(block.shape[0], out.shape[0] - row)):
         at, source = (row + r) * out.shape[1] + column, r * block.shape[1]
-        if fresh and weight == 1 and row_weights.size == 0:
-            add_row(out, at, width, base, column, block, source)
+        if fresh and row_weights.size == 0:
+            if weight == 1:
+                add_row(out, at, width, base, column, block, source)
+            else:
+                add_weighted_row(out, at, width, base, column, block, source, weight)
             continue
-        if fresh and row_weights.size:
+        if fresh:
             add_weighted_row(out, at, width, base, column, row_weights, column, row_sums[row + r])
-        elif fresh:
-            out[row + r, column : column + width] = base[column : column + width]
         add_weighted_row(out, at, width, out, at, block, source, weight)
 
 
