@@ -1,9 +1,17 @@
 """refq: the exact arithmetic of quantized neural networks."""
 
 from refq import batchnorm
+from refq.accumulation import ACCUMULATORS, Accumulator, Register
+from refq.encodings import Encoding, Kind, parse_encoding
 from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_add, saturating_left_shift
 from refq.formats import INT8, INT16, INT32, INT64, UINT8, UINT16, IntFormat, Overflow, Rounding, parse_format
 from refq.labels import find_rule, parse_semantics
+from refq.products.bitplanes import BitPlanes, pack_planes, unpack_planes
+from refq.products.choice import Choice
+from refq.products.conv import conv
+from refq.products.gemm import Prepared, gemm, prepare
+from refq.products.proofs import Proof, prove_accumulator
+from refq.products.ranges import accumulator_ranges, pairs_at_risk, partial_ranges
 from refq.requantize import quantize, requantize
 from refq.rounding import narrow, round_to_integer, shift_right
 from refq.rules import Arithmetic, Clamp, Derivation, FixedScale, Rule, Scaling, Semantics, Split, ZeroPoint
@@ -25,6 +33,7 @@ from refq.staircase import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "ACCUMULATORS",
     "IDENTITIES",
     "INT8",
     "INT16",
@@ -35,14 +44,22 @@ __all__ = [
     "RUNTIMES",
     "UINT8",
     "UINT16",
+    "Accumulator",
     "Arithmetic",
+    "BitPlanes",
+    "Choice",
     "Clamp",
     "Derivation",
     "Difference",
+    "Encoding",
     "FixedScale",
     "IntFormat",
     "Interval",
+    "Kind",
     "Overflow",
+    "Prepared",
+    "Proof",
+    "Register",
     "Rounding",
     "Rule",
     "Scaling",
@@ -50,7 +67,9 @@ __all__ = [
     "Split",
     "Staircase",
     "ZeroPoint",
+    "accumulator_ranges",
     "batchnorm",
+    "conv",
     "count_differences",
     "derive",
     "difference",
@@ -58,12 +77,19 @@ __all__ = [
     "error_histogram",
     "find_rule",
     "from_function",
+    "gemm",
     "high_multiply",
     "max_error",
     "narrow",
+    "pack_planes",
+    "pairs_at_risk",
+    "parse_encoding",
     "parse_format",
     "parse_semantics",
+    "partial_ranges",
+    "prepare",
     "probes",
+    "prove_accumulator",
     "quantize",
     "requantize",
     "round_to_integer",
@@ -71,4 +97,5 @@ __all__ = [
     "saturating_left_shift",
     "shift_right",
     "staircase",
+    "unpack_planes",
 ]

@@ -25,7 +25,10 @@ VALUE = [
     (dict(lhs=WIDE, rhs=B, path="float32"), r"can exceed 2\*\*24"),
     (dict(lhs=WIDE, rhs=B.astype(np.int64) << 40), "could reach .*, outside int64; declare narrower formats"),
     (dict(lhs=np.full((2, 3), (1 << 63), np.uint64), rhs=B), r"gemm: lhs\[0, 0\]=9223372036854775808 is outside"),
-    (dict(lhs=A, rhs=B, rhs_zero_point=[1, 2]), r"rhs_zero_point has shape \(2,\); pass one number or one a column, \(4,\)"),
+    (
+        dict(lhs=A, rhs=B, rhs_zero_point=[1, 2]),
+        r"rhs_zero_point has shape \(2,\); pass one number or one a column, \(4,\)",
+    ),
     (dict(lhs=A, rhs=B, bias=[1, 2]), r"bias has shape \(2,\)"),
     (dict(lhs=A, rhs=B, lhs_zero_point=1 << 63), "gemm: lhs_zero_point=9223372036854775808 is outside"),
     (dict(lhs=A, rhs=B, out=np.empty((2, 4), np.int32)), r"gemm: out is int32 \(2, 4\); pass int64 \(2, 4\)"),

@@ -12,7 +12,7 @@ from refq.accumulation import Accumulator, parse_accumulator
 from refq.arguments import in_range, integer, integer_array
 from refq.channels import ACC_LIMIT
 from refq.products.accumulators import accumulate, finish
-from refq.products.affine import Affine, column_part, row_sums
+from refq.products.affine import Affine, column_part
 from refq.products.choice import Choice, choose, made_ready
 from refq.products.memory import empty
 from refq.products.operands import Operand, Span, operand
@@ -138,7 +138,7 @@ def _exact(
         left.check()
     if not out.size:
         return plan.choice
-    sums = row_sums(left.values()) - depth * plan.ready.left_offset if plan.row_weights.size else NONE
+    sums = left.row_sums() - depth * plan.ready.left_offset if plan.row_weights.size else NONE
     plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
     return plan.choice
 

@@ -14,6 +14,8 @@ from refq.channels import ACC_LIMIT
 from refq.encodings import Encoding, Kind, parse_encoding
 from refq.formats import IntFormat
 from refq.products.bitplanes import BitPlanes, packed, refuse, some_illegal, unpack_planes
+from refq.products.bitplanes import row_sums as planes_sums
+from refq.products.sums import row_sums
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,14 @@ class Operand:
         assert encoding is not None, "the path was not proved"
         found: BitPlanes = self.once("planes", lambda: packed(self.function, self.name, numbers, encoding))
         return found
+
+    def row_sums(self) -> NDArray[np.int64]:
+        """The sum of each row modulo 2**64."""
+        given = self.given
+        sums: NDArray[np.int64] = self.once(
+            "row sums", lambda: planes_sums(given) if isinstance(given, BitPlanes) else row_sums(given)
+        )
+        return sums
 
     def check(self) -> None:
         """Refuse the first value outside the format, at its place in the argument; `planes` does so by itself."""

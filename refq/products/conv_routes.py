@@ -1,0 +1,186 @@
+"""The ways a convolution is computed, each as a step from a range of output pixels to their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import get_num_threads
+from numpy.typing import NDArray
+
+from refq.accumulation import Accumulator
+from refq.encodings import Encoding
+from refq.formats import INT64
+from refq.products.accumulators import finish
+from refq.products.bitplanes import BitPlanes
+from refq.products.choice import Choice, choose
+from refq.products.conv_bounds import kernel_codes, shifted_weights
+from refq.products.conv_operands import Operands
+from refq.products.conv_sources import Source, code_patches, codes_as_they_lie, plane_patches
+from refq.products.depthwise import depthwise_rows
+from refq.products.direct import direct_rows
+from refq.products.gemm import gemm, prepare
+from refq.products.geometry import Geometry
+from refq.products.operands import Operand, Span, operand
+from refq.products.problem import PLANE_PATHS, Problem
+
+Step = Callable[[int, NDArray[np.int64]], Any]
+"""step(start, out): the sums of output pixels start .. start + len(out) into out (rows, filters), C order."""
+
+# A chunk of patches stays in the second-level cache; fewer than 32 rows do not fill the tile.
+CHUNK_BYTES = 512 << 10
+FEWEST_ROWS = 32
+# Bytes of a code in the copy that a path makes of its left operand.
+WIDENED = {"int16": 2, "float32": 4, "float64": 8, "int64": 8, "accumulate": 8}
+# Products a second on one core, to decide whether a second thread pays.
+STEPS_SPEED, DEPTHWISE_SPEED, DIRECT_SPEED = 1e9, 2e9, 5e8
+
+
+@dataclass(frozen=True)
+class Route:
+    """A way to compute: `rows` output pixels a chunk, about `seconds` on one core."""
+
+    rows: int
+    seconds: float
+    exact: bool
+    """Whether the accumulator is exact, so that no step refuses a sum."""
+    new_step: Callable[[], Step]
+    """A step with buffers of its own, one a thread."""
+    choice: Choice
+
+
+def _rows(g: Geometry, row_bytes: int) -> int:
+    """Output pixels of a chunk: as many chunks for each thread, all about equal."""
+    most = max(CHUNK_BYTES // max(row_bytes, 1), FEWEST_ROWS)
+    if g.pixels <= most:
+        return max(g.pixels, 1)
+    threads = int(get_num_threads())
+    return max(-(-g.pixels // (-(-g.pixels // (most * threads)) * threads)), 1)
+
+
+def _seconds(g: Geometry, speed: float) -> float:
+    return g.pixels * g.filters * g.depth / speed
+
+
+def _of_filters(value: Any, part: slice) -> Any:
+    """The part of what may be one number, one a filter, or None."""
+    return value[part] if isinstance(value, np.ndarray) else value
+
+
+def _chosen(task: Operands, right: Operand, span: Span, path: str, rule: Accumulator) -> Choice:
+    """The path that gemm proves exact, and would take for all pixels of a group."""
+    if not rule.only_end:
+        return Choice("accumulate", f"{rule.name} looks at partial sums, so they are added in order", 0.0)
+    g = task.geometry
+    return choose(Problem(g.pixels, g.depth, right.shape[0], span, right.span), path)
+
+
+def _source(task: Operands, path: str, encoding: Encoding | None) -> tuple[int, Callable[[], Source]]:
+    """The rows of a chunk and where they come from."""
+    g = task.geometry
+    rows = _rows(g, g.depth * max(task.codes.itemsize, WIDENED.get(path, 1)))
+    if g.pointwise and g.groups == 1:
+        return rows, codes_as_they_lie(task)
+    if path in PLANE_PATHS and encoding and not g.channels // g.groups % 64:
+        rows = _rows(g, g.depth * encoding.bits // 8)
+        return rows, plane_patches(task, rows, encoding)
+    return rows, code_patches(task, rows)
+
+
+def product_route(task: Operands, path: str, rule: Accumulator) -> Route:
+    """Patches times weights, group by group, on the path that gemm would choose or the one named."""
+    g, each = task.geometry, task.geometry.filters // task.geometry.groups
+    parts = [slice(k * each, (k + 1) * each) for k in range(g.groups)]
+    right = [
+        prepare(
+            task.weights[part].reshape(each, g.depth).T,
+            rhs_format=task.weight_format,
+            rhs_zero_point=_of_filters(task.weight_zero_point, part),
+        )
+        for part in parts
+    ]
+    span = operand("conv", "input", task.codes, task.input_format).span
+    choice = _chosen(task, right[0].operand, span, path, rule)
+    rows, new_source = _source(task, choice.path, span.encoding)
+    biases = [_of_filters(task.bias, part) for part in parts]
+    taken = choice.path if rule.only_end else "auto"
+
+    def new_step() -> Step:
+        source = new_source()
+
+        def multiply(k: int, start: int, count: int, out: Any = None) -> Any:
+            left = source(k, start, count)
+            fmt, zero = None if isinstance(left, BitPlanes) else task.input_format, task.input_zero_point
+            return gemm(
+                left,
+                right[k],
+                lhs_format=fmt,
+                lhs_zero_point=zero,
+                bias=biases[k],
+                accumulator=rule,
+                path=taken,
+                out=out,
+            )
+
+        def step(start: int, out: NDArray[np.int64]) -> None:
+            for k, part in enumerate(parts):
+                out[:, part] = multiply(k, start, len(out))
+
+        return step if g.groups > 1 else lambda start, out: multiply(0, start, len(out), out)
+
+    seconds = choice.seconds * g.groups or _seconds(g, STEPS_SPEED)
+    return Route(rows, seconds, _is_exact(rule), new_step, choice)
+
+
+def _is_exact(rule: Accumulator) -> bool:
+    """Sums that are proved to fit 64 bits stay as they are."""
+    return rule.only_end and rule.outer.fmt == INT64
+
+
+def _narrowed(kernel: Step, rule: Accumulator) -> Step:
+    """Exact sums, then what a rule that looks at the end only makes of them."""
+    if _is_exact(rule):
+        return kernel
+
+    def step(start: int, out: NDArray[np.int64]) -> None:
+        kernel(start, out)
+        out[:] = finish("conv", out, rule)
+
+    return step
+
+
+def depthwise_route(task: Operands, rule: Accumulator) -> Route:
+    """One kernel along the channels; groups == channels."""
+    g = task.geometry
+    v, bound = shifted_weights(task)
+    dtype = np.dtype(np.int32 if bound < 1 << 31 else np.int64)
+    # (channels, multiplier, taps) to vectors along the channels
+    taps = (
+        v.reshape(g.channels, g.filters // g.channels, g.depth).transpose(1, 2, 0).astype(dtype, order="C").reshape(-1)
+    )
+    codes, zero = kernel_codes(task), task.input_zero_point
+    bias = np.zeros(g.filters, np.int64) if task.bias is None else task.bias
+    fixed = (codes, tuple(g.height), tuple(g.width), zero, task.pad - zero, taps, bias)
+
+    def new_step() -> Step:
+        acc = np.empty(g.channels, dtype)
+        return _narrowed(lambda start, out: depthwise_rows(*fixed, start, acc, out), rule)
+
+    reason = f"every filter sees one channel; |sums| <= {bound} are kept in {dtype}"
+    choice = Choice("depthwise", reason, _seconds(g, DEPTHWISE_SPEED))
+    return Route(_rows(g, g.filters * 8), choice.seconds, _is_exact(rule), new_step, choice)
+
+
+def direct_route(task: Operands, rule: Accumulator) -> Route:
+    """The sums as they are written, in int64."""
+    g = task.geometry
+    v, bound = shifted_weights(task)
+    codes, zero = kernel_codes(task), task.input_zero_point
+    bias = np.zeros(g.filters, np.int64) if task.bias is None else task.bias
+    fixed = (codes, tuple(g.height), tuple(g.width), g.channels, g.groups, zero, task.pad - zero, v, bias)
+    step = _narrowed(lambda start, out: direct_rows(*fixed, start, out), rule)
+    reason = f"asked for; one product at a time, |sums| <= {bound} are kept in int64"
+    choice = Choice("direct", reason, _seconds(g, DIRECT_SPEED))
+    return Route(_rows(g, g.filters * 8), choice.seconds, _is_exact(rule), lambda: step, choice)
