@@ -1,7 +1,7 @@
 """Exact integer products against the runtimes they judge: python benchmarks/products.py [--json] [case ...]
 
-Every row is a ratio of one run: a second of warm-up, both sides interleaved, medians. The right operand (the weights) is
-packed beforehand on both sides; packing of the left one is on the clock, as is the int64 result.
+Every row is a ratio of one run: a second of warm-up, both sides interleaved, medians. The right operand (the weights)
+is packed beforehand on both sides; packing of the left one is on the clock, as is the int64 result.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def convolution() -> Iterator[Row]:
     for layout, shape, kernel in (("NHWC", (1, 56, 56, 64), (64, 3, 3, 64)), ("NCHW", (1, 64, 56, 56), (64, 64, 3, 3))):
         for left, right in (("uint8", "int8"), ("int8", "int8"), ("uint1", "uint1")):
             x, w = values(left, shape), values(right, kernel, 2)
-            arguments = dict(layout=layout, padding=1, input_format=left, weight_format=right)
+            arguments = {"layout": layout, "padding": 1, "input_format": left, "weight_format": right}
             _, choice = conv(x, w, explain=True, **arguments)
 
             def ours(x: np.ndarray = x, w: np.ndarray = w, arguments: dict[str, object] = arguments) -> object:
@@ -159,7 +159,9 @@ def scaling() -> Iterator[Row]:
             work = float(np.prod(sizes[0], dtype=float))
             for size in sizes:
                 ours, taken = product(left, right, size, path)
-                found = row(f"{left} x {right} {letter} = {size[axis]}", taken, f"{letter} = 8192", work, ours, whole, 9)
+                found = row(
+                    f"{left} x {right} {letter} = {size[axis]}", taken, f"{letter} = 8192", work, ours, whole, 9
+                )
                 share = size[axis] / 8192
                 mine = float(found["ours_per_s"]) * share
                 yield found | {"ours_per_s": mine, "ratio": float(found["ratio"]) * share}
@@ -180,7 +182,9 @@ def main() -> None:
                 print(json.dumps(found), flush=True)
                 continue
             rates = f"{float(found['ours_per_s']) / 1e9:7.1f} {float(found['baseline_per_s']) / 1e9:7.1f} G/s"
-            print(f"{found['case']:34} {found['path']:9} {rates} {found['ratio']:6.2f} x {found['baseline']}", flush=True)
+            print(
+                f"{found['case']:34} {found['path']:9} {rates} {found['ratio']:6.2f} x {found['baseline']}", flush=True
+            )
 
 
 if __name__ == "__main__":

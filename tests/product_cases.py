@@ -6,7 +6,7 @@ import numpy as np
 
 from refq.encodings import Kind, parse_encoding
 
-# rows, depth, columns: 0, 1, around the tile (9 x 48, 8 x 48, 4 x 24), a word (64), a block of columns (512), a table (64 rows)
+# rows, depth, columns: 0, 1, around tiles (6 x 64, 8 x 48, 4 x 24), a word (64), columns (512) and rows (64) of a table
 SHAPES = [
     (1, 1, 1),
     (0, 5, 3),

@@ -35,7 +35,7 @@ def test_every_path_is_exact(left, right):
         rng = np.random.default_rng(seed)
         zx, zy, bias = int(rng.integers(-9, 9)), rng.integers(-9, 9, n), rng.integers(-1000, 1000, n)
         expected = exact(a, b, zx, zy, bias)
-        arguments = dict(lhs_format=left, lhs_zero_point=zx, bias=bias)
+        arguments = {"lhs_format": left, "lhs_zero_point": zx, "bias": bias}
         weights = prepare(b, rhs_format=right, rhs_zero_point=zy)
         for path in paths_for(left, right):
             got, choice = gemm(a, weights, path=path, explain=True, **arguments)
