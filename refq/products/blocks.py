@@ -14,10 +14,10 @@ from refq.products.rows import add_row, add_weighted_row
 from refq.products.threads import share
 from refq.products.tile import Inner, register_tile
 
-GROUP = 512
+GROUP = 128
 """Rows whose sums wait together: their left operand stays in the second cache."""
-NEAR = 16 << 10
-"""Bytes of a right panel that stay in the first cache."""
+NEAR = 128 << 10
+"""Bytes of a right panel that stay in the second cache, for which its rows are read again and again."""
 CELL_SECONDS = 1e-9
 """To move a cell into tile order."""
 
@@ -107,30 +107,48 @@ def tile_product(inner: Inner) -> Any:
     """
     tile = register_tile(inner)
     rows, columns = inner.rows, inner.columns
+    size = rows * columns
     lane = np.int64 if inner.lane.width == 64 else np.int32
     group, near = max(GROUP // rows, 1), max(NEAR // (64 * inner.vectors), 1)
 
     @njit(nogil=True)
-    def sums(left, right, start, stop, i0, i1, blocks):
-        """blocks[i - i0] = left[i] . right over cells start..stop - 1, with a piece of right in the first cache."""
-        blocks[: i1 - i0] = 0
-        for k in range(start, stop, near):
-            for i in range(i0, i1):
-                tile(left[i, k:], right[k:], min(near, stop - k), blocks[i - i0])
+    def panel(left, i, right, j, cells, most, blocks, weight, fresh, sums, out, at):
+        """Rows at[0] .. at[1] - 1 of panels times one right panel: out (+)= weight * the product, from cell 0 to `cells`."""
 
     @njit(nogil=True)
     def product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1):
         blocks = np.empty((min(group, i1 - i0), rows, columns), lane)
+        sums = blocks.reshape(-1)
+        cells = left.shape[2]
+        lefts, rights = left.reshape(-1), right.reshape(-1)
         for first in range(i0, i1, group):
             last = min(first + group, i1)
             for j in range(j0, j1):
                 for p in range(left.shape[0]):
                     for q in range(right.shape[0]):
-                        for k in range(0, left.shape[2], most):
-                            sums(left[p], right[q, j], k, min(k + most, left.shape[2]), first, last, blocks)
-                            fresh, weight = p == 0 and q == 0 and k == 0, weights[p, q]
+                        fresh, held = p == 0 and q == 0, 0
+                        for k in range(0, cells, near):
+                            count = min(near, cells - k)
+                            keep, held = min(held, 1), held + count
+                            full = k + count == cells or held + near > most
+                            b_at = ((q * right.shape[1] + j) * cells + k) * columns
                             for i in range(first, last):
-                                block = blocks[i - first]
-                                add_block(out, block, i * rows, j * columns, weight, fresh, base, row_sums, row_weights)
+                                a_at = ((p * left.shape[1] + i) * cells + k) * rows
+                                tile(lefts, a_at, rights, b_at, count, sums, (i - first) * size, keep, cells * rows)
+                                if full:
+                                    # the stores drain while the next tile computes
+                                    add_block(
+                                        out,
+                                        blocks[i - first],
+                                        i * rows,
+                                        j * columns,
+                                        weights[p, q],
+                                        fresh,
+                                        base,
+                                        row_sums,
+                                        row_weights,
+                                    )
+                            if full:
+                                held, fresh = 0, False
 
     return product

@@ -28,6 +28,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from refq.products.vectors import (
+    I8,
     I16,
     I32,
     I64,
@@ -112,13 +113,15 @@ def pairs_inner() -> Inner:
     return Inner(dot_pairs if "x86" in target_features() else dot_pairs_anywhere, I32, 2, rows, vectors)
 
 
-def _depth_loop(builder: Any, inner: Inner, left: Any, right: Any, cells: Any, starts: list[Any]) -> list[Any]:
+def _depth_loop(
+    builder: Any, inner: Inner, left: Any, ahead: Any, right: Any, cells: Any, starts: list[Any]
+) -> list[Any]:
     """The accumulators after `cells` >= 1 steps."""
     before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
     builder.branch(body)
     builder.position_at_end(body)
     k, *accs = (builder.phi(start.type) for start in [I64(0), *starts])
-    following = [builder.add(k, I64(1)), *_step(builder, inner, left, right, k, accs)]
+    following = [builder.add(k, I64(1)), *_step(builder, inner, left, ahead, right, k, accs)]
     for phi, start, value in zip([k, *accs], [I64(0), *starts], following, strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(value, body)
@@ -127,12 +130,19 @@ def _depth_loop(builder: Any, inner: Inner, left: Any, right: Any, cells: Any, s
     return following[1:]
 
 
-def _step(builder: Any, inner: Inner, left: Any, right: Any, k: Any, accs: list[Any]) -> list[Any]:
+def _prefetch(builder: Any, address: Any) -> None:
+    """Ask for a line to be read, kept in all caches; an address out of bounds does nothing."""
+    octets = builder.bitcast(address, I8.as_pointer())
+    call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [octets, I32(0), I32(3), I32(1)])
+
+
+def _step(builder: Any, inner: Inner, left: Any, ahead: Any, right: Any, k: Any, accs: list[Any]) -> list[Any]:
     """Every accumulator after cell k: each operand loaded once, each left cell splat once."""
 
     def at(base: Any, count: int, i: int) -> Any:
         return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
 
+    _prefetch(builder, builder.gep(at(left, inner.rows, 0), [ahead]))
     operands = [builder.load(at(right, inner.vectors, v), align=8) for v in range(inner.vectors)]
     sums: list[Any] = []
     for r in range(inner.rows):
@@ -141,25 +151,43 @@ def _step(builder: Any, inner: Inner, left: Any, right: Any, k: Any, accs: list[
     return sums
 
 
-def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, right, cells, block)`: block[r][column] += the sums over `cells` >= 1 cells.
+def _lane_mask(builder: Any, flag: Any, lane: Any) -> Any:
+    """All bits of a lane set where the flag, 0 or 1, is."""
+    mask = builder.neg(flag)
+    return mask if lane == I64 else builder.trunc(mask, lane)
 
-    left, right: C-contiguous arrays that start at the first cell, in tile order. block: C-contiguous, rows x columns
-    lanes. Nothing is checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
+
+def register_tile(inner: Inner) -> Any:
+    """An intrinsic `tile(left, i, right, j, cells, blocks, b, keep, ahead)`, all arrays flat, places in lanes.
+
+    The block of rows x columns lanes at blocks[b:] becomes keep * itself + the sums over `cells` >= 1 cells, keep 0 or 1;
+    the left panel starts at left[i], the right one at right[j], in tile order; the next left one starts `ahead` lanes
+    after this one and is fetched meanwhile. Nothing is checked: the driver in
+    blocks.py owns the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
 
+    def place(context: Any, builder: Any, signature: Any, arguments: Any, array: int, kind: Any) -> Any:
+        lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
+        return builder.bitcast(builder.gep(lanes, [arguments[array + 1]]), kind.as_pointer())
+
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = (inner.lane, vector, None, vector)
-        left, right, block = (pointer(context, builder, signature.args[i], arguments[i], kinds[i]) for i in (0, 1, 3))
+        left, right, block = (
+            place(context, builder, signature, arguments, array, kind)
+            for array, kind in ((0, inner.lane), (2, vector), (5, vector))
+        )
+        kept = splat(builder, _lane_mask(builder, arguments[7], inner.lane), vector.count)
         places = [builder.gep(block, [I64(i)]) for i in range(inner.rows * inner.vectors)]
-        starts = [builder.load(place, align=8) for place in places]
-        for place, total in zip(places, _depth_loop(builder, inner, left, right, arguments[2], starts), strict=True):
-            builder.store(total, place, align=8)
+        starts = [builder.and_(kept, builder.load(place, align=8)) for place in places]
+        for at, total in zip(places, _depth_loop(builder, inner, left, arguments[8], right, arguments[4], starts), strict=True):
+            builder.store(total, at, align=8)
         return context.get_dummy_value()
 
     @intrinsic
-    def tile(typing_context: Any, left: Any, right: Any, cells: Any, block: Any) -> Any:
-        return types.void(left, right, types.int64, block), code
+    def tile(
+        typing_context: Any, left: Any, i: Any, right: Any, j: Any, cells: Any, blocks: Any, b: Any, keep: Any, ahead: Any
+    ) -> Any:
+        place = types.int64
+        return types.void(left, place, right, place, place, blocks, place, place, place), code
 
     return tile
