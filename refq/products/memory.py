@@ -24,3 +24,10 @@ def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """The same from 32 KiB on; below, asking for the address costs more than it saves."""
     small = prod(shape) * np.dtype(dtype).itemsize <= 1 << 15
     return np.empty(shape, dtype) if small else aligned(shape, dtype)
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that cannot be written to: Numba compiles a kernel once for such arrays, whatever the caller's are."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import column_panels, panels, tile_product
-from refq.products.memory import aligned
+from refq.products.blocks import column_panels, tile_product, word_panels
+from refq.products.memory import aligned, read_only
 from refq.products.operands import Operand, Span
 from refq.products.rows import add_weighted_row
 from refq.products.subset_blocks import SCRATCH, subset_product
@@ -45,16 +45,27 @@ def _plane_offsets(left: Span, right: Span) -> tuple[int, int]:
     return first, second
 
 
-def _tiles(inner: Inner, chunk: int, theirs: Any, weights: Any) -> Callable[[Any, Affine, Any, float], None]:
-    """The product of panels, those of the longer side shared between threads."""
+def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any, Affine, Any, float], None]:
+    """The product of left words (planes, M, cells) and right panels, the longer side shared between threads."""
     product, columns = tile_product(inner), theirs.shape[1]
 
-    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        rows = ours.shape[1]
+    def whole(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        rows = ours.shape[1] // inner.rows
         if columns >= rows:
-            share(lambda j, end: product(ours, theirs, weights, chunk, *sums, out, 0, rows, j, end), columns, seconds)
+            share(lambda j, end: product(ours, theirs, weights, most, *sums, out, 0, rows, j, end), columns, seconds)
         else:
-            share(lambda i, end: product(ours, theirs, weights, chunk, *sums, out, i, end, 0, columns), rows, seconds)
+            share(lambda i, end: product(ours, theirs, weights, most, *sums, out, i, end, 0, columns), rows, seconds)
+
+    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        planes, count, cells = ours.shape
+        rest = count % inner.rows
+        if count > rest:
+            whole(ours, sums, out, seconds)
+        if rest:
+            last = np.zeros((planes, inner.rows, cells), ours.dtype)
+            last[:, :rest] = ours[:, -rest:]
+            last.flags.writeable = False
+            product(last, theirs, weights, most, *sums.rows_from(count - rest), out[count - rest :], 0, 1, 0, columns)
 
     return run
 
@@ -62,11 +73,11 @@ def _tiles(inner: Inner, chunk: int, theirs: Any, weights: Any) -> Callable[[Any
 def popcount(span: Span, right: Operand) -> Ready:
     """And + popcount of every pair of planes. A lane of 64 bits never overflows."""
     inner = popcount_inner()
-    theirs = right.once(inner, lambda: panels(right.planes().words, inner.columns))
+    theirs = right.once(inner, lambda: word_panels(right.planes().words, inner.columns))
     tiles = _tiles(inner, 1 << 50, theirs, _plane_weights(span, right.span))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(panels(left.planes().words, inner.rows), sums, out, seconds)
+        tiles(read_only(left.planes().words), sums, out, seconds)
 
     return Ready(*_plane_offsets(span, right.span), run)
 
@@ -88,7 +99,7 @@ def subsets(span: Span, right: Operand) -> Ready:
     weights, blocks = _plane_weights(span, right.span), theirs.shape[2] // 8
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        ours = left.planes().words
+        ours = read_only(left.planes().words)
         rows = ours.shape[1]
 
         def part(i: int, i_end: int, j: int, j_end: int) -> None:
@@ -135,13 +146,15 @@ def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any
     return (values.astype(np.int64) - offset if offset else values).astype(dtype), 0
 
 
-def _left_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
-    """In tile order, 0 past the depth."""
+def _left_cells(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
+    """(1, rows, cells) words of 4 bytes, 0 past the depth."""
     codes, flip = _codes(values, offset, inner)
+    if flip:
+        codes = codes ^ codes.dtype.type(flip)
     if codes.shape[1] % inner.depth:
-        padding = np.full((len(codes), -codes.shape[1] % inner.depth), flip, codes.dtype)
+        padding = np.zeros((len(codes), -codes.shape[1] % inner.depth), codes.dtype)
         codes = np.concatenate([codes, padding], axis=1)
-    return panels(codes.view(np.uint32)[None], inner.rows, flip * (0x01010101 if inner.depth == 4 else 0x00010001))
+    return read_only(codes.view(np.uint32)[None])
 
 
 def _right_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
@@ -156,7 +169,7 @@ def dot(inner: Inner, span: Span, right: Operand) -> Ready:
     tiles = _tiles(inner, dot_chunk(inner, span, right.span), theirs, np.ones((1, 1), np.int64))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(_left_panels(left.values(), a, inner), sums, out, seconds)
+        tiles(_left_cells(left.values(), a, inner), sums, out, seconds)
 
     return Ready(a, b, run)
 

@@ -7,34 +7,56 @@ from numba import njit
 
 from refq.products.blocks import add_block
 from refq.products.subsets import (
-    LONGEST,
+    HIGH_SLICES,
     LOW_SLICES,
-    MOST_SLICES,
+    MOST_WORDS,
     TABLE_WORDS,
     WORDS,
+    add_carry,
     count_word,
     read_counters,
     subset_table,
 )
 
-ROWS = 64
-"""Rows whose counters stay in cache while the tables run over the depth: 64 KiB."""
-ROW_WORDS = MOST_SLICES * WORDS
-SCRATCH = TABLE_WORDS + ROWS * ROW_WORDS
-"""Words that a call of `subset_product` works in."""
-PASS = LONGEST // 64
-"""Words of the depth that the counters hold."""
+ROWS = 256
+"""Rows that share a table; their counters, 1664 bytes each, stay in the second cache."""
+LOW_WORDS = 8 * WORDS
+"""Words of the low counters of a row, and of a carry on its way up."""
+LEVEL = ROWS * WORDS
+"""Words of a slice of all rows."""
+HIGH = TABLE_WORDS + ROWS * LOW_WORDS
+SCRATCH = HIGH + 2 * (HIGH_SLICES + 1) * LEVEL
+"""Words that a call of `subset_product` works in: the table, the low counters row by row, the high ones level by level."""
 
 
 @njit(nogil=True)
-def _count_rows(left, right, table, counters, row, rows, column, start, stop, slices):
-    """counters = the counts of left[row : row + rows] against 512 columns over words start..stop - 1 of the depth."""
+def _carry_up(scratch, rows, levels):
+    """Add the carries of a word, at slice LOW_SLICES of each row's low counters, to those that wait on `levels` levels."""
+    for i in range(rows):
+        carry = TABLE_WORDS + i * LOW_WORDS + LOW_SLICES * WORDS
+        for level in range(levels):
+            total = HIGH + 2 * level * LEVEL + i * WORDS
+            out = HIGH + (2 * levels + 1) * LEVEL + i * WORDS if level == levels - 1 else carry
+            add_carry(scratch, total, total + LEVEL, carry, out)
+
+
+@njit(nogil=True)
+def _count_rows(left, right, scratch, chosen, row, rows, column, start, stop):
+    """Counters = the counts of left[row : row + rows] against 512 columns over words start..stop - 1 of the depth."""
     stride, flat = right.shape[1], right.reshape(-1)
-    counters[: rows * ROW_WORDS] = 0
+    scratch[TABLE_WORDS:] = 0
     for w in range(start, stop):
-        subset_table(flat, w * 64 * stride + column, stride, table)
+        subset_table(flat, w * 64 * stride + column, stride, scratch)
         for i in range(rows):
-            count_word(left[row + i, w], table, counters, i * ROW_WORDS, slices)
+            chosen[i] = left[row + i, w]
+        levels = 0
+        while (w - start) >> levels & 1:
+            levels += 1
+        # an even word's carry waits at once
+        carry, step = (TABLE_WORDS + LOW_SLICES * WORDS, LOW_WORDS) if levels else (HIGH + LEVEL, WORDS)
+        for i in range(rows):
+            count_word(chosen[i], scratch, scratch, TABLE_WORDS + i * LOW_WORDS, carry + i * step)
+        _carry_up(scratch, rows, levels)
 
 
 @njit(nogil=True)
@@ -44,21 +66,18 @@ def subset_product(left, right, weights, base, row_sums, row_weights, out, scrat
     left (planes, M, words): bit planes along the depth. right (planes, 64 * words, WORDS * blocks): bit planes along
     the columns, rows past the depth 0. scratch: SCRATCH words of the caller's own, on a boundary of 64 bytes.
     """
-    table, counters = scratch[:TABLE_WORDS], scratch[TABLE_WORDS:]
-    numbers = np.empty((1, 512), np.int32)
+    numbers, chosen = np.empty((1, 512), np.int32), np.empty(ROWS, np.uint64)
     words = left.shape[2]
     for j in range(j0, j1):
         for row in range(i0, i1, ROWS):
             rows = min(ROWS, i1 - row)
             for p in range(left.shape[0]):
                 for q in range(right.shape[0]):
-                    for start in range(0, words, PASS):
-                        stop = min(start + PASS, words)
-                        slices = LOW_SLICES
-                        while (64 * (stop - start)) >> slices:
-                            slices += 1
-                        _count_rows(left[p], right[q], table, counters, row, rows, j * WORDS, start, stop, slices)
-                        first = p == 0 and q == 0 and start == 0
+                    for start in range(0, words, MOST_WORDS):
+                        stop = min(start + MOST_WORDS, words)
+                        _count_rows(left[p], right[q], scratch, chosen, row, rows, j * WORDS, start, stop)
+                        fresh, w = p == 0 and q == 0 and start == 0, weights[p, q]
                         for i in range(rows):
-                            read_counters(counters, i * ROW_WORDS, numbers)
-                            add_block(out, numbers, row + i, 512 * j, weights[p, q], first, base, row_sums, row_weights)
+                            low, high = TABLE_WORDS + i * LOW_WORDS, HIGH + i * WORDS
+                            read_counters(scratch, low, high, LEVEL, stop - start, numbers)
+                            add_block(out, numbers, row + i, 512 * j, w, fresh, base, row_sums, row_weights)

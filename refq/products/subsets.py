@@ -11,6 +11,9 @@ then takes one subset for each three of its bits and adds it to its counters by 
     full adders              ones -> twos -> fours -> ...   sum = a ^ b ^ c, carry = majority(a, b, c)
     counters of the row      slice p holds bit p of the count of each of the 512 columns
 
+Above the seven slices of one word, a carry waits at its level until another comes: word w, counted from 0, adds at as
+many levels as w ends in ones, one full adder a word on average.
+
 Two loads and two full adders (four instructions with VPTERNLOG) do 3 x 512 products: 384 an instruction, where
 and + popcount + add does 512 in three. Arlazarov, Dinic, Kronrod, Faradzev 1970 (subsets); Harley and Seal (adders).
 """
@@ -21,10 +24,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from refq.products.vectors import I1, I8, I32, I64, call, pointer, target_features
+from refq.products.vectors import I1, I8, I32, I64, call, pointer, splat, target_features
 
 SLICE = ir.VectorType(I64, 8)
 WORDS = 8
@@ -32,10 +34,11 @@ WORDS = 8
 GROUPS = [(first, min(3, 64 - first)) for first in range(0, 64, 3)]
 TABLE_WORDS = len(GROUPS) * 16 * WORDS
 LOW_SLICES = 7
-"""Slices that a word's count of 0..64 can change without a carry."""
+"""Slices that hold the count of a word, 0..64."""
 MOST_SLICES = 16
-LONGEST = (1 << MOST_SLICES) - 64
-"""Depth that the counters hold."""
+HIGH_SLICES = MOST_SLICES - LOW_SLICES
+MOST_WORDS = (1 << MOST_SLICES - 6) - 1
+"""Words of the depth that the counters hold."""
 
 
 def _full_adder(builder: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
@@ -118,67 +121,101 @@ def _chosen(builder: Any, table: Any, word: Any, group: int, first: int, count: 
     return builder.bitcast(builder.gep(table, [builder.add(entry, I64(1024 * group))]), SLICE.as_pointer())
 
 
-def _ripple(builder: Any, counters: Any, carry: Any, slices: Any) -> None:
-    """Add a carry into counters LOW_SLICES .. slices - 1."""
-    with cgutils.for_range(builder, builder.sub(slices, I64(LOW_SLICES))) as loop:
-        place = builder.gep(counters, [builder.add(loop.index, I64(LOW_SLICES))])
-        total, following = _half_adder(builder, builder.load(place, align=64), builder.load(carry))
-        builder.store(total, place, align=64)
-        builder.store(following, carry)
-
-
 @intrinsic
-def count_word(typing_context: Any, word: Any, table: Any, counters: Any, at: Any, slices: Any) -> Any:
-    """Add the subsets that 64 bits of a left row choose to the counters at `at` (in words) of its row.
+def count_word(typing_context: Any, word: Any, table: Any, counters: Any, low: Any, carry: Any) -> Any:
+    """Add the subsets that 64 bits of a left row choose to its LOW_SLICES counters at `low`; the carry goes to `carry`.
 
-    counters: flat uint64, 64-byte aligned, MOST_SLICES * 8 words a row; slices >= LOW_SLICES hold the final count.
+    counters: flat uint64, 64-byte aligned; low, carry: places in words.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        table = pointer(context, builder, signature.args[1], arguments[1], I8)
-        words = pointer(context, builder, signature.args[2], arguments[2], I64)
-        counters = builder.bitcast(builder.gep(words, [arguments[3]]), SLICE.as_pointer())
+        word, table, _, low, carry = arguments
+        table = pointer(context, builder, signature.args[1], table, I8)
+        at = _slices(context, builder, signature, arguments, 2)
         waiting: dict[int, list[Any]] = {}
         for level in range(LOW_SLICES):
-            _add_slice(builder, waiting, level, builder.load(builder.gep(counters, [I64(level)]), align=64))
+            _add_slice(builder, waiting, level, builder.load(at(low, level), align=64))
         for group, (first, count) in enumerate(GROUPS):
-            entry = _chosen(builder, table, arguments[0], group, first, count)
+            entry = _chosen(builder, table, word, group, first, count)
             _add_slice(builder, waiting, 0, builder.load(entry, align=64))
             if count > 1:
                 _add_slice(builder, waiting, 1, builder.load(builder.gep(entry, [I64(1)]), align=64))
-        slices, carry = _settled(builder, waiting, LOW_SLICES)
+        slices, out = _settled(builder, waiting, LOW_SLICES)
         for level, bits in enumerate(slices):
-            builder.store(bits, builder.gep(counters, [I64(level)]), align=64)
-        _ripple(builder, counters, cgutils.alloca_once_value(builder, carry), arguments[4])
+            builder.store(bits, at(low, level), align=64)
+        builder.store(out, at(carry, 0), align=64)
         return context.get_dummy_value()
 
     return types.void(types.uint64, table, counters, types.int64, types.int64), code
 
 
-def _octets(builder: Any, words: Any, first: int) -> Any:
-    """64 bytes: slices first .. first + 7 of 64 columns, their bits as weights."""
+def _slices(context: Any, builder: Any, signature: Any, arguments: Any, array: int) -> Any:
+    """at(place in words, number): a pointer to that slice of a flat array of words."""
+    words = pointer(context, builder, signature.args[array], arguments[array], I64)
+
+    def at(place: Any, number: int) -> Any:
+        return builder.gep(builder.bitcast(builder.gep(words, [place]), SLICE.as_pointer()), [I64(number)])
+
+    return at
+
+
+@intrinsic
+def add_carry(typing_context: Any, counters: Any, total: Any, waiting: Any, carry: Any, out: Any) -> Any:
+    """A full adder in memory, all places in words: total + waiting + carry becomes the sum at `total`, the carry at `out`."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, total, waiting, carry, out = arguments
+        at = _slices(context, builder, signature, arguments, 0)
+        bits, following = _full_adder(builder, *(builder.load(at(i, 0), align=64) for i in (total, waiting, carry)))
+        builder.store(bits, at(total, 0), align=64)
+        builder.store(following, at(out, 0), align=64)
+        return context.get_dummy_value()
+
+    return types.void(counters, types.int64, types.int64, types.int64, types.int64), code
+
+
+def _settled_levels(builder: Any, at: Any, high: Any, stride: Any, words: Any) -> list[Any]:
+    """The high slices with every carry that still waits: at level i where bit i of the number of words is set."""
+    slices, carry = [], ir.Constant(SLICE, None)
+    for i in range(HIGH_SLICES):
+        there = splat(builder, builder.neg(builder.and_(builder.lshr(words, I64(i)), I64(1))), WORDS)
+        total, waiting = (builder.add(high, builder.mul(stride, I64(2 * i + k))) for k in (0, 1))
+        wait = builder.and_(there, builder.load(at(waiting, 0), align=64))
+        bits, carry = _full_adder(builder, builder.load(at(total, 0), align=64), wait, carry)
+        slices.append(bits)
+    return slices
+
+
+def _octets(builder: Any, slices: list[Any], word: int) -> Any:
+    """64 bytes from one word of each of at most eight slices, whose bits are the weights."""
     total = ir.Constant(ir.VectorType(I8, 64), None)
-    for p in range(8):
-        there = builder.load(builder.gep(words, [I64(WORDS * (first + p))]))
-        weight = ir.Constant(total.type, [1 << p] * 64)
-        chosen = builder.bitcast(there, ir.VectorType(I1, 64))
-        total = builder.select(chosen, builder.add(total, weight), total)
+    for p, bits in enumerate(slices):
+        chosen = builder.bitcast(builder.extract_element(bits, I32(word)), ir.VectorType(I1, 64))
+        added = builder.add(total, ir.Constant(total.type, [1 << p] * 64))
+        total = builder.select(chosen, added, total)
     return total
 
 
 @intrinsic
-def read_counters(typing_context: Any, counters: Any, at: Any, out: Any) -> Any:
-    """The 512 counts of a row as int32; counters as in `count_word`, out: 512 int32."""
+def read_counters(typing_context: Any, counters: Any, low: Any, high: Any, stride: Any, words: Any, out: Any) -> Any:
+    """The 512 counts of a row after `words` words, into 512 int32.
+
+    low: place of its LOW_SLICES counters. high: place of its first high slice; level i has its sum 2 i strides further
+    and the carry that waits 2 i + 1. counters: flat uint64, 64-byte aligned; places and stride in words.
+    """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, low, high, stride, words, _ = arguments
+        at = _slices(context, builder, signature, arguments, 0)
+        slices = [builder.load(at(low, level), align=64) for level in range(LOW_SLICES)]
+        slices += _settled_levels(builder, at, high, stride, words)
         numbers = ir.VectorType(I32, 64)
-        row = builder.gep(pointer(context, builder, signature.args[0], arguments[0], I64), [arguments[1]])
-        target = pointer(context, builder, signature.args[2], arguments[2], numbers)
-        with cgutils.for_range(builder, I64(WORDS)) as loop:
-            words = builder.gep(row, [loop.index])
-            low, high = (builder.zext(_octets(builder, words, first), numbers) for first in (0, 8))
-            total = builder.or_(low, builder.shl(high, ir.Constant(numbers, [8] * 64)))
-            builder.store(total, builder.gep(target, [loop.index]), align=8)
+        target = pointer(context, builder, signature.args[5], arguments[5], numbers)
+        for word in range(WORDS):
+            ones, many = (builder.zext(_octets(builder, part, word), numbers) for part in (slices[:8], slices[8:]))
+            total = builder.or_(ones, builder.shl(many, ir.Constant(numbers, [8] * 64)))
+            builder.store(total, builder.gep(target, [I64(word)]), align=8)
         return context.get_dummy_value()
 
-    return types.void(counters, types.int64, out), code
+    place = types.int64
+    return types.void(counters, place, place, place, place, out), code

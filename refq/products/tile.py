@@ -6,29 +6,28 @@ A block of the result, `rows` x `vectors` vectors of 512 bits, stays in register
                       +-----------+-----------+
                       |  b[k][0]  |  b[k][1]  |        64 bytes each
                       +-----------+-----------+
-    left: a[k][0] ->  |  acc 0,0  |  acc 0,1  |        acc[r][v] += inner(splat(a[k][r]), b[k][v])
-    one   a[k][1] ->  |  acc 1,0  |  acc 1,1  |
-    cell  a[k][2] ->  |  acc 2,0  |  acc 2,1  |        rows * vectors accumulators, `vectors` operands and
-    each  ...         |    ...    |    ...    |        one splat at a time: 32 registers on AVX-512
+    left: a[0][k] ->  |  acc 0,0  |  acc 0,1  |        acc[r][v] += inner(splat(a[r][k]), b[k][v])
+    one   a[1][k] ->  |  acc 1,0  |  acc 1,1  |
+    cell  a[2][k] ->  |  acc 2,0  |  acc 2,1  |        rows * vectors accumulators, `vectors` operands and
+    each  ...         |    ...    |    ...    |        one splat at a time, in at most 32 registers
                       +-----------+-----------+
 
 A cell is what one lane multiplies in one step: 64 one-bit values for and + popcount (lanes of 64 bits), 4 bytes or
-2 int16 for the dot product (lanes of 32 bits). Both operands lie in the order they are read, left[k][r] and
-right[k][v][lane]. Vectors of 512 bits are legal on every target; LLVM splits them where registers are narrower.
+2 int16 for the dot product (lanes of 32 bits). The left operand is read where it lies, row by row; the right one has
+been put in the order it is read, b[k][v][lane]. Vectors of 512 bits are legal on every target; LLVM splits them where registers are narrower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from refq.products.vectors import (
-    I8,
     I16,
     I32,
     I64,
@@ -94,6 +93,14 @@ class Inner:
         return self.vectors * 512 // int(self.lane.width)
 
 
+class Operands(NamedTuple):
+    """Pointers: where each left row begins, and the right panel, in vectors."""
+
+    inner: Inner
+    rows: list[Any]
+    right: Any
+
+
 def popcount_inner() -> Inner:
     """And + popcount; without VPOPCNTDQ the count takes eight instructions and four registers of constants."""
     rows, vectors = {512: (8, 2) if "avx512vpopcntdq" in target_features() else (4, 3), 256: (3, 1), 128: (1, 1)}[
@@ -104,7 +111,7 @@ def popcount_inner() -> Inner:
 
 def bytes_inner() -> Inner | None:
     """uint8 x int8, four a lane, where the target has VNNI on 512 bits."""
-    return Inner(dot_bytes, I32, 4, 6, 4) if {"avx512vnni", "avx512bw"} <= target_features() else None
+    return Inner(dot_bytes, I32, 4, 8, 2) if {"avx512vnni", "avx512bw"} <= target_features() else None
 
 
 def pairs_inner() -> Inner:
@@ -113,15 +120,13 @@ def pairs_inner() -> Inner:
     return Inner(dot_pairs if "x86" in target_features() else dot_pairs_anywhere, I32, 2, rows, vectors)
 
 
-def _depth_loop(
-    builder: Any, inner: Inner, left: Any, ahead: Any, right: Any, cells: Any, starts: list[Any]
-) -> list[Any]:
+def _depth_loop(builder: Any, operands: Operands, cells: Any, starts: list[Any]) -> list[Any]:
     """The accumulators after `cells` >= 1 steps."""
     before, body, after = builder.block, builder.append_basic_block("depth"), builder.append_basic_block("done")
     builder.branch(body)
     builder.position_at_end(body)
     k, *accs = (builder.phi(start.type) for start in [I64(0), *starts])
-    following = [builder.add(k, I64(1)), *_step(builder, inner, left, ahead, right, k, accs)]
+    following = [builder.add(k, I64(1)), *_step(builder, operands, k, accs)]
     for phi, start, value in zip([k, *accs], [I64(0), *starts], following, strict=True):
         phi.add_incoming(start, before)
         phi.add_incoming(value, body)
@@ -130,24 +135,16 @@ def _depth_loop(
     return following[1:]
 
 
-def _prefetch(builder: Any, address: Any) -> None:
-    """Ask for a line to be read, kept in all caches; an address out of bounds does nothing."""
-    octets = builder.bitcast(address, I8.as_pointer())
-    call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [octets, I32(0), I32(3), I32(1)])
-
-
-def _step(builder: Any, inner: Inner, left: Any, ahead: Any, right: Any, k: Any, accs: list[Any]) -> list[Any]:
-    """Every accumulator after cell k: each operand loaded once, each left cell splat once."""
-
-    def at(base: Any, count: int, i: int) -> Any:
-        return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
-
-    _prefetch(builder, builder.gep(at(left, inner.rows, 0), [ahead]))
-    operands = [builder.load(at(right, inner.vectors, v), align=8) for v in range(inner.vectors)]
+def _step(builder: Any, operands: Operands, k: Any, accs: list[Any]) -> list[Any]:
+    """Every accumulator after cell k: each right vector loaded once, each left cell splat once."""
+    inner = operands.inner
+    first = builder.mul(k, I64(inner.vectors))
+    places = [builder.gep(operands.right, [builder.add(first, I64(v))]) for v in range(inner.vectors)]
+    vectors = [builder.load(place, align=8) for place in places]
     sums: list[Any] = []
-    for r in range(inner.rows):
-        cell = splat(builder, builder.load(at(left, inner.rows, r)), right.type.pointee.count)
-        sums += [inner.step(builder, accs[len(sums) + v], cell, b) for v, b in enumerate(operands)]
+    for row in operands.rows:
+        cell = splat(builder, builder.load(builder.gep(row, [k])), vectors[0].type.count)
+        sums += [inner.step(builder, accs[len(sums) + v], cell, vector) for v, vector in enumerate(vectors)]
     return sums
 
 
@@ -158,36 +155,43 @@ def _lane_mask(builder: Any, flag: Any, lane: Any) -> Any:
 
 
 def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, i, right, j, cells, blocks, b, keep, ahead)`, all arrays flat, places in lanes.
+    """An intrinsic `tile(left, i, stride, right, j, cells, blocks, b, keep)`, all arrays flat, places in lanes.
 
-    The block of rows x columns lanes at blocks[b:] becomes keep * itself + the sums over `cells` >= 1 cells, keep 0 or 1;
-    the left panel starts at left[i], the right one at right[j], in tile order; the next left one starts `ahead` lanes
-    after this one and is fetched meanwhile. Nothing is checked: the driver in
-    blocks.py owns the shapes, and the bound under which lanes do not overflow.
+    The block of rows x columns lanes at blocks[b:] becomes keep * itself + the sums over `cells` >= 1 cells, keep 0 or 1.
+    Row r of the left operand starts at left[i + r * stride], the right panel, in tile order, at right[j]. Nothing is
+    checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
 
-    def place(context: Any, builder: Any, signature: Any, arguments: Any, array: int, kind: Any) -> Any:
-        lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
-        return builder.bitcast(builder.gep(lanes, [arguments[array + 1]]), kind.as_pointer())
-
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        left, right, block = (
-            place(context, builder, signature, arguments, array, kind)
-            for array, kind in ((0, inner.lane), (2, vector), (5, vector))
-        )
-        kept = splat(builder, _lane_mask(builder, arguments[7], inner.lane), vector.count)
-        places = [builder.gep(block, [I64(i)]) for i in range(inner.rows * inner.vectors)]
-        starts = [builder.and_(kept, builder.load(place, align=8)) for place in places]
-        for at, total in zip(places, _depth_loop(builder, inner, left, arguments[8], right, arguments[4], starts), strict=True):
-            builder.store(total, at, align=8)
+        def at(array: int, place: Any, kind: Any) -> Any:
+            lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
+            return builder.bitcast(builder.gep(lanes, [place]), kind.as_pointer())
+
+        _, i, stride, _, j, cells, _, b, keep = arguments
+        starts = [builder.add(i, builder.mul(stride, I64(r))) for r in range(inner.rows)]
+        operands = Operands(inner, [at(0, start, inner.lane) for start in starts], at(3, j, vector))
+        kept = splat(builder, _lane_mask(builder, keep, inner.lane), vector.count)
+        places = [builder.gep(at(6, b, vector), [I64(n)]) for n in range(inner.rows * inner.vectors)]
+        sums = [builder.and_(kept, builder.load(place, align=8)) for place in places]
+        for place, total in zip(places, _depth_loop(builder, operands, cells, sums), strict=True):
+            builder.store(total, place, align=8)
         return context.get_dummy_value()
 
     @intrinsic
     def tile(
-        typing_context: Any, left: Any, i: Any, right: Any, j: Any, cells: Any, blocks: Any, b: Any, keep: Any, ahead: Any
+        typing_context: Any,
+        left: Any,
+        i: Any,
+        stride: Any,
+        right: Any,
+        j: Any,
+        cells: Any,
+        blocks: Any,
+        b: Any,
+        keep: Any,
     ) -> Any:
-        place = types.int64
-        return types.void(left, place, right, place, place, blocks, place, place, place), code
+        n = types.int64
+        return types.void(left, n, n, right, n, n, blocks, n, n), code
 
     return tile
