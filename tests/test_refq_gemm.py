@@ -88,6 +88,25 @@ def test_the_largest_sums_of_bytes(path):
         assert_same(got, np.full((2, 3), depth * x * y, np.int64))
 
 
+@pytest.mark.parametrize("bits", range(9, 16))
+def test_the_largest_sums_of_wider_values(bits):
+    """Lanes of 32 bits hold fewer and fewer products; every depth around what they hold."""
+    low = -(1 << (bits - 1))
+    held = ((1 << 31) - 1) // (low * low)
+    compared = 0
+    for depth in sorted({1, 2, held - 1, held, held + 1, 2 * held + 3, 700, 5 * held} & set(range(1, 20_000))):
+        for x, y in ((low, low), (low, -low - 1)):
+            a, b = np.full((3, depth), x, np.int16), np.full((depth, 2), y, np.int16)
+            for path in ("auto", "int16", "float32", "float64", "int64"):
+                try:
+                    got = gemm(a, b, lhs_format=f"int{bits}", rhs_format=f"int{bits}", path=path)
+                except ValueError as error:
+                    assert "is not exact here" in str(error)
+                    continue
+                compared += assert_same(got, np.full((3, 2), depth * x * y, np.int64))
+    assert compared > 100
+
+
 @pytest.mark.parametrize("path", ["popcount", "subsets"])
 def test_counts_beyond_sixteen_bits(path):
     for depth in ((1 << 16) - 64, (1 << 16) - 63, 1 << 17):

@@ -24,10 +24,6 @@ class Affine(NamedTuple):
     row_sums: NDArray[np.int64]
     row_weights: NDArray[np.int64]
 
-    def rows_from(self, first: int) -> Affine:
-        """The correction of the rows from `first` on."""
-        return self._replace(row_sums=self.row_sums[first:])
-
 
 def column_part(
     right: Operand, a: int, b: int, zx: int, zy: NDArray[np.int64]

@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 
 from refq.products.memory import empty
 from refq.products.rows import add_row, add_weighted_row
+from refq.products.threads import share
 from refq.products.tile import Inner, register_tile
 
 GROUP = 128
 """Rows whose sums wait together: their left operand stays in the second cache."""
-NEAR = 16 << 10
-"""Bytes of a right panel that stay in the first cache while the left panels of a group run over them."""
+NEAR = 64 << 10
+"""Bytes of a right panel that stay near while the left panels of a group run over them."""
+
+
+CELL_SECONDS = 1e-9
+"""To move a cell into tile order."""
 
 
 @njit(nogil=True)
@@ -36,14 +41,30 @@ def _or_row(target, source, flip, shift):
         target[c] |= np.uint32(source[c] ^ flip) << shift
 
 
-def word_panels(words: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Words (planes, count, cells) in tile order: (planes, panels, cells, columns), 0 past the end."""
+@njit(nogil=True)
+def _fill_panels(words, flip, out, first, last):
+    """out[p, panel, cell, r] = words[p, panel * rows + r, cell] ^ flip, panels first..last - 1; rows past the end 0."""
+    rows = out.shape[3]
+    for p in range(out.shape[0]):
+        for panel in range(first, last):
+            for r in range(rows):
+                if panel * rows + r < words.shape[1]:
+                    _fill_row(out[p, panel, :, r], words[p, panel * rows + r], flip)
+                else:
+                    out[p, panel, :, r] = 0
+
+
+@njit(nogil=True)
+def _fill_row(target, source, flip):
+    for cell in range(source.size):
+        target[cell] = source[cell] ^ flip
+
+
+def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
+    """Words (planes, count, cells), uint32 or uint64, in tile order: (planes, panels, cells, rows), 0 past the end."""
     planes, count, cells = words.shape
-    out = empty((planes, -(-count // columns), cells, columns), words.dtype)
-    out[:] = 0
-    for panel in range(out.shape[1]):
-        part = words[:, panel * columns : (panel + 1) * columns]
-        out[:, panel, :, : part.shape[1]] = part.transpose(0, 2, 1)
+    out, flips = empty((planes, -(-count // rows), cells, rows), words.dtype), words.dtype.type(flip)
+    share(lambda first, last: _fill_panels(words, flips, out, first, last), out.shape[1], words.size * CELL_SECONDS)
     return out
 
 
@@ -81,9 +102,9 @@ def add_block(out, block, row, column, weight, fresh, base, row_sums, row_weight
 def tile_product(inner: Inner) -> Any:
     """A kernel `product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1)`.
 
-    left (planes, M, cells), right (planes, panels, cells, columns) in tile order, cells >= 1, M a multiple of rows.
-    out (at least M, N) int64: base[j] + row_sums[i] * row_weights[j] + sum over p, q of weights[p, q] * left[p] . right[q],
-    for left panels of `rows` i0..i1 - 1 and right panels j0..j1 - 1. A lane sums `most` cells without overflow.
+    left (planes, panels, cells, rows), right (planes, panels, cells, columns): tile order, cells >= 1.
+    out (M, N) int64: base[j] + row_sums[i] * row_weights[j] + sum over p, q of weights[p, q] * left[p] . right[q],
+    for left panels i0..i1 - 1 and right panels j0..j1 - 1. A lane sums `most` cells without overflow.
     """
     tile = register_tile(inner)
     rows, columns = inner.rows, inner.columns
@@ -95,21 +116,23 @@ def tile_product(inner: Inner) -> Any:
     def product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1):
         blocks = np.empty((min(group, i1 - i0), rows, columns), lane)
         sums, lefts, rights = blocks.reshape(-1), left.reshape(-1), right.reshape(-1)
-        count, cells = left.shape[1:]
+        cells, reach = left.shape[2], min(near, most)
+        step = cells * rows
         for first in range(i0, i1, group):
             last = min(first + group, i1)
             for j in range(j0, j1):
                 for p in range(left.shape[0]):
                     for q in range(right.shape[0]):
                         fresh, held = p == 0 and q == 0, 0
-                        for k in range(0, cells, near):
-                            piece = min(near, cells - k)
+                        for k in range(0, cells, reach):
+                            piece = min(reach, cells - k)
                             keep, held = min(held, 1), held + piece
-                            full = k + piece == cells or held + near > most
-                            a, b = p * count * cells + k, ((q * right.shape[1] + j) * cells + k) * columns
+                            full = k + piece == cells or held + reach > most
+                            a = (p * left.shape[1] * cells + k) * rows
+                            b = ((q * right.shape[1] + j) * cells + k) * columns
                             for i in range(first, last):
                                 s = i - first
-                                tile(lefts, a + i * rows * cells, cells, rights, b, piece, sums, s * size, keep)
+                                tile(lefts, a + i * step, step, rights, b, piece, sums, s * size, keep)
                                 if full:
                                     # the stores drain while the next tile computes
                                     at, w = (i * rows, j * columns), weights[p, q]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from refq.products.paths import exact_depth
 from refq.products.problem import DIGITS, PLANE_PATHS, Problem
+from refq.products.subset_blocks import ROWS
 from refq.products.vectors import target_features, vector_bits
 
 
@@ -19,30 +20,30 @@ class Cost(NamedTuple):
 
 COSTS = {
     512: {
-        "popcount": Cost(25, 0.1, 250),
-        "subsets": Cost(30, 0.1, 900),
-        "int8": Cost(20, 0.3, 150),
-        "int16": Cost(20, 0.6, 70),
+        "popcount": Cost(30, 0.1, 170),
+        "subsets": Cost(50, 0.1, 900),
+        "int8": Cost(28, 0.4, 80),
+        "int16": Cost(30, 0.8, 80),
     },
     256: {
-        "popcount": Cost(25, 0.1, 120),
-        "subsets": Cost(30, 0.1, 200),
-        "int8": Cost(20, 0.6, 35),
-        "int16": Cost(20, 0.6, 35),
+        "popcount": Cost(30, 0.1, 120),
+        "subsets": Cost(50, 0.1, 200),
+        "int8": Cost(28, 0.8, 35),
+        "int16": Cost(30, 0.8, 35),
     },
     128: {
-        "popcount": Cost(25, 0.3, 30),
-        "subsets": Cost(30, 0.3, 80),
-        "int8": Cost(20, 0.6, 10),
-        "int16": Cost(20, 0.6, 10),
+        "popcount": Cost(30, 0.3, 30),
+        "subsets": Cost(50, 0.3, 80),
+        "int8": Cost(28, 0.8, 10),
+        "int16": Cost(30, 0.8, 10),
     },
 }
-EVERYWHERE = {"float32": Cost(20, 0.6, 50), "float64": Cost(20, 1.2, 25), "int64": Cost(15, 1.0, 1.0)}
-BY_FEATURE = {"popcount": ("avx512vpopcntdq", 700.0), "int8": ("avx512vnni", 150.0)}
+EVERYWHERE = {"float32": Cost(28, 0.6, 50), "float64": Cost(28, 1.2, 25), "int64": Cost(20, 1.0, 3)}
+BY_FEATURE = {"popcount": ("avx512vpopcntdq", 600.0), "int8": ("avx512vnni", 200.0)}
 ADDED = 1e-9
 """Seconds to add one float to the result."""
-TABLE_ROWS = 14
-"""Rows that cost as much as the table of subsets; 64 rows share one."""
+TABLE_ROWS = 5
+"""Rows that cost as much as the table of subsets."""
 
 
 def _cost(path: str) -> Cost:
@@ -56,7 +57,7 @@ def _products(path: str, problem: Problem) -> float:
     rows, columns = problem.rows, problem.columns
     pairs = problem.plane_pairs if path in PLANE_PATHS else 1
     if path == "subsets":
-        rows += TABLE_ROWS * -(-rows // 64)
+        rows += TABLE_ROWS * -(-rows // ROWS)
         columns = -(-columns // 512) * 512
     return float(rows) * columns * problem.depth * pairs
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import column_panels, tile_product, word_panels
+from refq.products.blocks import column_panels, panels, tile_product
 from refq.products.memory import aligned, read_only
 from refq.products.operands import Operand, Span
 from refq.products.rows import add_weighted_row
@@ -46,26 +46,15 @@ def _plane_offsets(left: Span, right: Span) -> tuple[int, int]:
 
 
 def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any, Affine, Any, float], None]:
-    """The product of left words (planes, M, cells) and right panels, the longer side shared between threads."""
+    """The product of panels, those of the longer side shared between threads."""
     product, columns = tile_product(inner), theirs.shape[1]
 
-    def whole(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        rows = ours.shape[1] // inner.rows
+    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+        rows = ours.shape[1]
         if columns >= rows:
             share(lambda j, end: product(ours, theirs, weights, most, *sums, out, 0, rows, j, end), columns, seconds)
         else:
             share(lambda i, end: product(ours, theirs, weights, most, *sums, out, i, end, 0, columns), rows, seconds)
-
-    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        planes, count, cells = ours.shape
-        rest = count % inner.rows
-        if count > rest:
-            whole(ours, sums, out, seconds)
-        if rest:
-            last = np.zeros((planes, inner.rows, cells), ours.dtype)
-            last[:, :rest] = ours[:, -rest:]
-            last.flags.writeable = False
-            product(last, theirs, weights, most, *sums.rows_from(count - rest), out[count - rest :], 0, 1, 0, columns)
 
     return run
 
@@ -73,11 +62,11 @@ def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any,
 def popcount(span: Span, right: Operand) -> Ready:
     """And + popcount of every pair of planes. A lane of 64 bits never overflows."""
     inner = popcount_inner()
-    theirs = right.once(inner, lambda: word_panels(right.planes().words, inner.columns))
+    theirs = right.once(inner, lambda: panels(read_only(right.planes().words), inner.columns))
     tiles = _tiles(inner, 1 << 50, theirs, _plane_weights(span, right.span))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(read_only(left.planes().words), sums, out, seconds)
+        tiles(panels(read_only(left.planes().words), inner.rows), sums, out, seconds)
 
     return Ready(*_plane_offsets(span, right.span), run)
 
@@ -146,15 +135,15 @@ def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any
     return (values.astype(np.int64) - offset if offset else values).astype(dtype), 0
 
 
-def _left_cells(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
-    """(1, rows, cells) words of 4 bytes, 0 past the depth."""
+def _left_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
+    """In tile order, 0 past the depth."""
     codes, flip = _codes(values, offset, inner)
-    if flip:
-        codes = codes ^ codes.dtype.type(flip)
     if codes.shape[1] % inner.depth:
-        padding = np.zeros((len(codes), -codes.shape[1] % inner.depth), codes.dtype)
+        # a flipped padding is 0
+        padding = np.full((len(codes), -codes.shape[1] % inner.depth), flip, codes.dtype)
         codes = np.concatenate([codes, padding], axis=1)
-    return read_only(codes.view(np.uint32)[None])
+    words = read_only(codes.view(np.uint32)[None])
+    return panels(words, inner.rows, flip * (0x01010101 if inner.depth == 4 else 0x00010001))
 
 
 def _right_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
@@ -169,7 +158,7 @@ def dot(inner: Inner, span: Span, right: Operand) -> Ready:
     tiles = _tiles(inner, dot_chunk(inner, span, right.span), theirs, np.ones((1, 1), np.int64))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(_left_cells(left.values(), a, inner), sums, out, seconds)
+        tiles(_left_panels(left.values(), a, inner), sums, out, seconds)
 
     return Ready(a, b, run)
 

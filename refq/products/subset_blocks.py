@@ -26,12 +26,12 @@ LEVEL = ROWS * WORDS
 """Words of a slice of all rows."""
 HIGH = TABLE_WORDS + ROWS * LOW_WORDS
 SCRATCH = HIGH + 2 * (HIGH_SLICES + 1) * LEVEL
-"""Words that a call of `subset_product` works in: the table, the low counters row by row, the high ones level by level."""
+"""Words a call of `subset_product` works in: the table, low counters row by row, high ones level by level."""
 
 
 @njit(nogil=True)
 def _carry_up(scratch, rows, levels):
-    """Add the carries of a word, at slice LOW_SLICES of each row's low counters, to those that wait on `levels` levels."""
+    """Add the carries of a word, at slice LOW_SLICES of each row's low counters, to what waits on `levels` levels."""
     for i in range(rows):
         carry = TABLE_WORDS + i * LOW_WORDS + LOW_SLICES * WORDS
         for level in range(levels):

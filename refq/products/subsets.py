@@ -44,7 +44,8 @@ MOST_WORDS = (1 << MOST_SLICES - 6) - 1
 def _full_adder(builder: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
     """(sum, carry) of three slices.
 
-    The carry is the majority with a = sum ^ b ^ c put in: VPTERNLOG overwrites an operand, and this needs no copy.
+    The carry is the majority with a = sum ^ b ^ c put in: VPTERNLOG overwrites an operand, and this needs no copy;
+    `a`, used once, may come from memory.
     """
     if "avx512f" in target_features():
         total = _by_table(builder, 0b10010110, a, b, c)
@@ -67,7 +68,7 @@ def _add_slice(builder: Any, waiting: dict[int, list[Any]], level: int, bits: An
     queue = waiting.setdefault(level, [])
     queue.append(bits)
     if len(queue) == 3:
-        total, carry = _full_adder(builder, *queue)
+        total, carry = _full_adder(builder, queue[2], queue[0], queue[1])
         queue[:] = [total]
         _add_slice(builder, waiting, level + 1, carry)
 
@@ -116,7 +117,7 @@ def subset_table(typing_context: Any, right: Any, at: Any, stride: Any, table: A
 
 def _chosen(builder: Any, table: Any, word: Any, group: int, first: int, count: int) -> Any:
     """Pointer to the two slices that `count` bits of the word from bit `first` choose: 128 bytes an entry."""
-    moved = builder.lshr(word, I64(first - 7)) if first >= 7 else builder.shl(word, I64(7 - first))
+    moved = call(builder, "llvm.fshr.i64", I64, [word, word, I64((first - 7) % 64)])
     entry = builder.and_(moved, I64(((1 << count) - 1) << 7))
     return builder.bitcast(builder.gep(table, [builder.add(entry, I64(1024 * group))]), SLICE.as_pointer())
 
@@ -161,7 +162,7 @@ def _slices(context: Any, builder: Any, signature: Any, arguments: Any, array: i
 
 @intrinsic
 def add_carry(typing_context: Any, counters: Any, total: Any, waiting: Any, carry: Any, out: Any) -> Any:
-    """A full adder in memory, all places in words: total + waiting + carry becomes the sum at `total`, the carry at `out`."""
+    """A full adder in memory: total + waiting + carry becomes a sum at `total` and a carry at `out`; places in words."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, total, waiting, carry, out = arguments

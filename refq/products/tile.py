@@ -6,15 +6,15 @@ A block of the result, `rows` x `vectors` vectors of 512 bits, stays in register
                       +-----------+-----------+
                       |  b[k][0]  |  b[k][1]  |        64 bytes each
                       +-----------+-----------+
-    left: a[0][k] ->  |  acc 0,0  |  acc 0,1  |        acc[r][v] += inner(splat(a[r][k]), b[k][v])
-    one   a[1][k] ->  |  acc 1,0  |  acc 1,1  |
-    cell  a[2][k] ->  |  acc 2,0  |  acc 2,1  |        rows * vectors accumulators, `vectors` operands and
+    left: a[k][0] ->  |  acc 0,0  |  acc 0,1  |        acc[r][v] += inner(splat(a[k][r]), b[k][v])
+    one   a[k][1] ->  |  acc 1,0  |  acc 1,1  |
+    cell  a[k][2] ->  |  acc 2,0  |  acc 2,1  |        rows * vectors accumulators, `vectors` operands and
     each  ...         |    ...    |    ...    |        one splat at a time, in at most 32 registers
                       +-----------+-----------+
 
 A cell is what one lane multiplies in one step: 64 one-bit values for and + popcount (lanes of 64 bits), 4 bytes or
-2 int16 for the dot product (lanes of 32 bits). The left operand is read where it lies, row by row; the right one has
-been put in the order it is read, b[k][v][lane]. Vectors of 512 bits are legal on every target; LLVM splits them where registers are narrower.
+2 int16 for the dot product (lanes of 32 bits). Both operands lie in the order they are read, a[k][r] and b[k][v][lane].
+Vectors of 512 bits are legal on every target; LLVM splits them where registers are narrower.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from refq.products.vectors import (
+    I8,
     I16,
     I32,
     I64,
@@ -94,10 +95,11 @@ class Inner:
 
 
 class Operands(NamedTuple):
-    """Pointers: where each left row begins, and the right panel, in vectors."""
+    """Pointers to the left panel, in lanes, and the right one, in vectors; the next left panel is `ahead` lanes on."""
 
     inner: Inner
-    rows: list[Any]
+    left: Any
+    ahead: Any
     right: Any
 
 
@@ -111,7 +113,7 @@ def popcount_inner() -> Inner:
 
 def bytes_inner() -> Inner | None:
     """uint8 x int8, four a lane, where the target has VNNI on 512 bits."""
-    return Inner(dot_bytes, I32, 4, 8, 2) if {"avx512vnni", "avx512bw"} <= target_features() else None
+    return Inner(dot_bytes, I32, 4, 6, 4) if {"avx512vnni", "avx512bw"} <= target_features() else None
 
 
 def pairs_inner() -> Inner:
@@ -135,15 +137,24 @@ def _depth_loop(builder: Any, operands: Operands, cells: Any, starts: list[Any])
     return following[1:]
 
 
+def _prefetch(builder: Any, address: Any) -> None:
+    """Ask for a line, to be kept in all caches; an address out of bounds does nothing."""
+    octets = builder.bitcast(address, I8.as_pointer())
+    call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [octets, I32(0), I32(3), I32(1)])
+
+
 def _step(builder: Any, operands: Operands, k: Any, accs: list[Any]) -> list[Any]:
     """Every accumulator after cell k: each right vector loaded once, each left cell splat once."""
     inner = operands.inner
-    first = builder.mul(k, I64(inner.vectors))
-    places = [builder.gep(operands.right, [builder.add(first, I64(v))]) for v in range(inner.vectors)]
-    vectors = [builder.load(place, align=8) for place in places]
+
+    def at(base: Any, count: int, i: int) -> Any:
+        return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
+
+    _prefetch(builder, builder.gep(at(operands.left, inner.rows, 0), [operands.ahead]))
+    vectors = [builder.load(at(operands.right, inner.vectors, v), align=8) for v in range(inner.vectors)]
     sums: list[Any] = []
-    for row in operands.rows:
-        cell = splat(builder, builder.load(builder.gep(row, [k])), vectors[0].type.count)
+    for r in range(inner.rows):
+        cell = splat(builder, builder.load(at(operands.left, inner.rows, r)), vectors[0].type.count)
         sums += [inner.step(builder, accs[len(sums) + v], cell, vector) for v, vector in enumerate(vectors)]
     return sums
 
@@ -155,10 +166,11 @@ def _lane_mask(builder: Any, flag: Any, lane: Any) -> Any:
 
 
 def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, i, stride, right, j, cells, blocks, b, keep)`, all arrays flat, places in lanes.
+    """An intrinsic `tile(left, i, ahead, right, j, cells, blocks, b, keep)`, all arrays flat, places in lanes.
 
-    The block of rows x columns lanes at blocks[b:] becomes keep * itself + the sums over `cells` >= 1 cells, keep 0 or 1.
-    Row r of the left operand starts at left[i + r * stride], the right panel, in tile order, at right[j]. Nothing is
+    The rows x columns lanes at blocks[b:] become keep * themselves + the sums over `cells` >= 1 cells, keep 0 or 1.
+    The left panel starts at left[i], the right one at right[j], both in tile order; the left panel `ahead` lanes after
+    this one is fetched meanwhile. Nothing is
     checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
@@ -168,9 +180,8 @@ def register_tile(inner: Inner) -> Any:
             lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
             return builder.bitcast(builder.gep(lanes, [place]), kind.as_pointer())
 
-        _, i, stride, _, j, cells, _, b, keep = arguments
-        starts = [builder.add(i, builder.mul(stride, I64(r))) for r in range(inner.rows)]
-        operands = Operands(inner, [at(0, start, inner.lane) for start in starts], at(3, j, vector))
+        _, i, ahead, _, j, cells, _, b, keep = arguments
+        operands = Operands(inner, at(0, i, inner.lane), ahead, at(3, j, vector))
         kept = splat(builder, _lane_mask(builder, keep, inner.lane), vector.count)
         places = [builder.gep(at(6, b, vector), [I64(n)]) for n in range(inner.rows * inner.vectors)]
         sums = [builder.and_(kept, builder.load(place, align=8)) for place in places]
@@ -183,7 +194,7 @@ def register_tile(inner: Inner) -> Any:
         typing_context: Any,
         left: Any,
         i: Any,
-        stride: Any,
+        ahead: Any,
         right: Any,
         j: Any,
         cells: Any,
