@@ -5,18 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from refq.products.adders import HIGH_SLICES, LOW_SLICES, WORDS
 from refq.products.blocks import add_block
-from refq.products.subsets import (
-    HIGH_SLICES,
-    LOW_SLICES,
-    MOST_WORDS,
-    TABLE_WORDS,
-    WORDS,
-    add_carry,
-    count_word,
-    read_counters,
-    subset_table,
-)
+from refq.products.counters import MOST_WORDS, add_carry, read_counters
+from refq.products.subsets import TABLE_WORDS, count_word, subset_table
 
 ROWS = 256
 """Rows that share a table; their counters, 1664 bytes each, stay in the second cache."""
