@@ -1,4 +1,4 @@
-"""Whole products from register tiles: operands into tile order, blocks of the result, edges."""
+"""Whole products from register tiles: pieces that stay in cache, blocks of the result, edges."""
 
 from __future__ import annotations
 
@@ -7,74 +7,14 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from refq.products.memory import empty
 from refq.products.rows import add_row, add_weighted_row
-from refq.products.threads import share
 from refq.products.tile import Inner, register_tile
 
 GROUP = 128
 """Rows whose sums wait together: their left operand stays in the second cache."""
 NEAR = 64 << 10
 """Bytes of a right panel that stay near while the left panels of a group run over them."""
-
-
-CELL_SECONDS = 1e-9
-"""To move a cell into tile order."""
-
-
-@njit(nogil=True)
-def _fill_columns(values, flip, out):
-    """out[panel, cell, c]: values[cell * depth + d, panel * columns + c] ^ flip, lowest bytes first, d in turn."""
-    bits = 8 * values.itemsize
-    depth, columns = 32 // bits, out.shape[2]
-    for panel in range(out.shape[0]):
-        start, stop = panel * columns, min((panel + 1) * columns, values.shape[1])
-        for k in range(values.shape[0]):
-            _or_row(out[panel, k // depth, : stop - start], values[k, start:stop], flip, np.uint32(bits * (k % depth)))
-
-
-@njit(nogil=True)
-def _or_row(target, source, flip, shift):
-    for c in range(target.size):
-        target[c] |= np.uint32(source[c] ^ flip) << shift
-
-
-@njit(nogil=True)
-def _fill_panels(words, flip, out, first, last):
-    """out[p, panel, cell, r] = words[p, panel * rows + r, cell] ^ flip, panels first..last - 1; rows past the end 0."""
-    rows = out.shape[3]
-    for p in range(out.shape[0]):
-        for panel in range(first, last):
-            for r in range(rows):
-                if panel * rows + r < words.shape[1]:
-                    _fill_row(out[p, panel, :, r], words[p, panel * rows + r], flip)
-                else:
-                    out[p, panel, :, r] = 0
-
-
-@njit(nogil=True)
-def _fill_row(target, source, flip):
-    for cell in range(source.size):
-        target[cell] = source[cell] ^ flip
-
-
-def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
-    """Words (planes, count, cells), uint32 or uint64, in tile order: (planes, panels, cells, rows), 0 past the end."""
-    planes, count, cells = words.shape
-    out, flips = empty((planes, -(-count // rows), cells, rows), words.dtype), words.dtype.type(flip)
-    share(lambda first, last: _fill_panels(words, flips, out, first, last), out.shape[1], words.size * CELL_SECONDS)
-    return out
-
-
-def column_panels(values: NDArray[Any], columns: int, flip: int) -> NDArray[np.uint32]:
-    """Values (depth, count), uint8 or uint16, as cells of 4 bytes in tile order: (1, panels, cells, columns)."""
-    depth, count = values.shape
-    out = empty((-(-count // columns), -(-depth * values.itemsize // 4), columns), np.uint32)
-    out[:] = 0
-    _fill_columns(values, values.dtype.type(flip), out)
-    return out[None]
 
 
 @njit(nogil=True)
@@ -108,7 +48,7 @@ def tile_product(inner: Inner) -> Any:
     """
     tile = register_tile(inner)
     rows, columns = inner.rows, inner.columns
-    size = rows * columns
+    size, vectors, line = rows * columns, inner.vectors, columns // inner.vectors
     lane = np.int64 if inner.lane.width == 64 else np.int32
     group, near = max(GROUP // rows, 1), max(NEAR // (64 * inner.vectors), 1)
 
@@ -131,12 +71,16 @@ def tile_product(inner: Inner) -> Any:
                             a = (p * left.shape[1] * cells + k) * rows
                             b = ((q * right.shape[1] + j) * cells + k) * columns
                             for i in range(first, last):
-                                s = i - first
-                                tile(lefts, a + i * step, step, rights, b, piece, sums, s * size, keep)
+                                s, at = i - first, a + i * step
+                                # the next piece of the right operand lies behind this one
+                                ahead = b + piece * columns + s % vectors * piece * line
+                                tile(lefts, at, at + step, rights, b, ahead, piece, sums, s * size, keep)
                                 if full:
                                     # the stores drain while the next tile computes
-                                    at, w = (i * rows, j * columns), weights[p, q]
-                                    add_block(out, blocks[s], *at, w, fresh, base, row_sums, row_weights)
+                                    w = weights[p, q]
+                                    add_block(
+                                        out, blocks[s], i * rows, j * columns, w, fresh, base, row_sums, row_weights
+                                    )
                             if full:
                                 held, fresh = 0, False
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import column_panels, panels, tile_product
+from refq.products.blocks import tile_product
 from refq.products.memory import aligned, read_only
 from refq.products.operands import Operand, Span
+from refq.products.panels import column_panels, panels, word_panels
 from refq.products.rows import add_weighted_row
 from refq.products.subset_blocks import SCRATCH, subset_product
 from refq.products.threads import share
@@ -62,7 +63,7 @@ def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any,
 def popcount(span: Span, right: Operand) -> Ready:
     """And + popcount of every pair of planes. A lane of 64 bits never overflows."""
     inner = popcount_inner()
-    theirs = right.once(inner, lambda: panels(read_only(right.planes().words), inner.columns))
+    theirs = right.once(inner, lambda: word_panels(right.planes().words, inner.columns))
     tiles = _tiles(inner, 1 << 50, theirs, _plane_weights(span, right.span))
 
     def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:

@@ -95,12 +95,13 @@ class Inner:
 
 
 class Operands(NamedTuple):
-    """Pointers to the left panel, in lanes, and the right one, in vectors; the next left panel is `ahead` lanes on."""
+    """Pointers to the left panel, in lanes, and the right one, in vectors, and to what is fetched meanwhile of both."""
 
     inner: Inner
     left: Any
-    ahead: Any
+    next_left: Any
     right: Any
+    next_right: Any
 
 
 def popcount_inner() -> Inner:
@@ -138,7 +139,7 @@ def _depth_loop(builder: Any, operands: Operands, cells: Any, starts: list[Any])
 
 
 def _prefetch(builder: Any, address: Any) -> None:
-    """Ask for a line, to be kept in all caches; an address out of bounds does nothing."""
+    """Ask for a line; an address out of bounds does nothing."""
     octets = builder.bitcast(address, I8.as_pointer())
     call(builder, "llvm.prefetch.p0i8", ir.VoidType(), [octets, I32(0), I32(3), I32(1)])
 
@@ -150,7 +151,8 @@ def _step(builder: Any, operands: Operands, k: Any, accs: list[Any]) -> list[Any
     def at(base: Any, count: int, i: int) -> Any:
         return builder.gep(base, [builder.add(builder.mul(k, I64(count)), I64(i))])
 
-    _prefetch(builder, builder.gep(at(operands.left, inner.rows, 0), [operands.ahead]))
+    _prefetch(builder, at(operands.next_left, inner.rows, 0))
+    _prefetch(builder, at(operands.next_right, 1, 0))
     vectors = [builder.load(at(operands.right, inner.vectors, v), align=8) for v in range(inner.vectors)]
     sums: list[Any] = []
     for r in range(inner.rows):
@@ -166,11 +168,11 @@ def _lane_mask(builder: Any, flag: Any, lane: Any) -> Any:
 
 
 def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, i, ahead, right, j, cells, blocks, b, keep)`, all arrays flat, places in lanes.
+    """An intrinsic `tile(left, i, next_i, right, j, next_j, cells, blocks, b, keep)`: flat arrays, places in lanes.
 
     The rows x columns lanes at blocks[b:] become keep * themselves + the sums over `cells` >= 1 cells, keep 0 or 1.
-    The left panel starts at left[i], the right one at right[j], both in tile order; the left panel `ahead` lanes after
-    this one is fetched meanwhile. Nothing is
+    The left panel starts at left[i], the right one at right[j], both in tile order; meanwhile the left panel at next_i
+    is fetched, and a vector a cell from next_j of the right operand. Nothing is
     checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
@@ -180,10 +182,11 @@ def register_tile(inner: Inner) -> Any:
             lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
             return builder.bitcast(builder.gep(lanes, [place]), kind.as_pointer())
 
-        _, i, ahead, _, j, cells, _, b, keep = arguments
-        operands = Operands(inner, at(0, i, inner.lane), ahead, at(3, j, vector))
+        _, i, next_i, _, j, next_j, cells, _, b, keep = arguments
+        left = (at(0, place, inner.lane) for place in (i, next_i))
+        operands = Operands(inner, *left, *(at(3, place, vector) for place in (j, next_j)))
         kept = splat(builder, _lane_mask(builder, keep, inner.lane), vector.count)
-        places = [builder.gep(at(6, b, vector), [I64(n)]) for n in range(inner.rows * inner.vectors)]
+        places = [builder.gep(at(7, b, vector), [I64(n)]) for n in range(inner.rows * inner.vectors)]
         sums = [builder.and_(kept, builder.load(place, align=8)) for place in places]
         for place, total in zip(places, _depth_loop(builder, operands, cells, sums), strict=True):
             builder.store(total, place, align=8)
@@ -194,15 +197,16 @@ def register_tile(inner: Inner) -> Any:
         typing_context: Any,
         left: Any,
         i: Any,
-        ahead: Any,
+        next_i: Any,
         right: Any,
         j: Any,
+        next_j: Any,
         cells: Any,
         blocks: Any,
         b: Any,
         keep: Any,
     ) -> Any:
         n = types.int64
-        return types.void(left, n, n, right, n, n, blocks, n, n), code
+        return types.void(left, n, n, right, n, n, n, blocks, n, n), code
 
     return tile
