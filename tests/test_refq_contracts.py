@@ -11,10 +11,10 @@ import refq
 PACKAGE = Path(refq.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted(Path(__file__).parent.glob("*.py"))
-STANDARD_ONLY = [PACKAGE / f"{m}.py" for m in ("formats", "rules", "channels")] + sorted(
+STANDARD_ONLY = [PACKAGE / f"{m}.py" for m in ("formats", "rules", "channels", "encodings", "accumulation")] + sorted(
     (PACKAGE / "spec").glob("*.py")
 )
-MAY_IMPORT = ("refq.spec", "refq.formats", "refq.rules", "refq.channels")
+MAY_IMPORT = ("refq.spec", "refq.formats", "refq.rules", "refq.channels", "refq.encodings", "refq.accumulation")
 
 
 def name(path):

@@ -53,35 +53,57 @@ def tile_product(inner: Inner) -> Any:
     group, near = max(GROUP // rows, 1), max(NEAR // (64 * inner.vectors), 1)
 
     @njit(nogil=True)
+    def panel(lefts, a, rights, b, cells, reach, most, blocks, weight, fresh, base, row_sums, row_weights, out, i0, j):
+        """out (+)= weight * left panels i0.. (from lane a, one a block) times right panel j (from lane b)."""
+        flat, step, held = blocks.reshape(-1), cells * rows, 0
+        for k in range(0, cells, reach):
+            piece = min(reach, cells - k)
+            keep, held = min(held, 1), held + piece
+            full = k + piece == cells or held + reach > most
+            at = b + k * columns
+            for i in range(blocks.shape[0]):
+                mine = a + i * step + k * rows
+                # the next piece of the right operand lies behind this one
+                ahead = at + piece * columns + i % vectors * piece * line
+                tile(lefts, mine, mine + step, rights, at, ahead, piece, flat, i * size, keep)
+                if full:
+                    # the stores drain while the next tile computes
+                    row = (i0 + i) * rows
+                    add_block(out, blocks[i], row, j * columns, weight, fresh, base, row_sums, row_weights)
+            if full:
+                held, fresh = 0, False
+
+    @njit(nogil=True)
     def product(left, right, weights, most, base, row_sums, row_weights, out, i0, i1, j0, j1):
-        blocks = np.empty((min(group, i1 - i0), rows, columns), lane)
-        sums, lefts, rights = blocks.reshape(-1), left.reshape(-1), right.reshape(-1)
-        cells, reach = left.shape[2], min(near, most)
-        step = cells * rows
-        for first in range(i0, i1, group):
-            last = min(first + group, i1)
+        """The kernel: groups of left panels whose blocks wait together, over all right panels."""
+        sums = np.empty((min(group, i1 - i0), rows, columns), lane)
+        lefts, rights, cells = left.reshape(-1), right.reshape(-1), left.shape[2]
+        reach = min(near, most)
+        for i in range(i0, i1, group):
+            blocks = sums[: min(group, i1 - i)]
             for j in range(j0, j1):
                 for p in range(left.shape[0]):
+                    a = (p * left.shape[1] + i) * cells * rows
                     for q in range(right.shape[0]):
-                        fresh, held = p == 0 and q == 0, 0
-                        for k in range(0, cells, reach):
-                            piece = min(reach, cells - k)
-                            keep, held = min(held, 1), held + piece
-                            full = k + piece == cells or held + reach > most
-                            a = (p * left.shape[1] * cells + k) * rows
-                            b = ((q * right.shape[1] + j) * cells + k) * columns
-                            for i in range(first, last):
-                                s, at = i - first, a + i * step
-                                # the next piece of the right operand lies behind this one
-                                ahead = b + piece * columns + s % vectors * piece * line
-                                tile(lefts, at, at + step, rights, b, ahead, piece, sums, s * size, keep)
-                                if full:
-                                    # the stores drain while the next tile computes
-                                    w = weights[p, q]
-                                    add_block(
-                                        out, blocks[s], i * rows, j * columns, w, fresh, base, row_sums, row_weights
-                                    )
-                            if full:
-                                held, fresh = 0, False
+                        b = (q * right.shape[1] + j) * cells * columns
+                        w, fresh = weights[p, q], p == 0 and q == 0
+                        panel(
+                            lefts,
+                            a,
+                            rights,
+                            b,
+                            cells,
+                            reach,
+                            most,
+                            blocks,
+                            w,
+                            fresh,
+                            base,
+                            row_sums,
+                            row_weights,
+                            out,
+                            i,
+                            j,
+                        )
 
     return product

@@ -63,6 +63,7 @@ def _filler(bits: int, rows: int) -> Any:
 
     @njit(nogil=True)
     def fill(words, flip, out, first, last):
+        """Whole vectors of whole panels are interleaved; what is left over goes word by word."""
         planes, count, cells = words.shape
         source, target = words.reshape(-1), out.reshape(-1)
         for p in range(planes):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from threading import local
+from threading import Thread, current_thread, local
 
 from numba import get_num_threads
 
@@ -14,12 +13,16 @@ WORTH_SHARING = 2e-4
 """Seconds of work below which waking a thread (some 50 microseconds) costs more than it saves."""
 
 _state = local()
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: list[ThreadPoolExecutor] = []
+_workers: list[Thread] = []
 
 
 def _pool() -> ThreadPoolExecutor:
-    """One pool a process; a forked child has its parent's record and none of its threads."""
-    return _pools.setdefault(os.getpid(), ThreadPoolExecutor(get_num_threads(), "refq"))
+    """The pool of this process; a forked child has its parent's record of threads, none of which lives."""
+    if not _workers or not _workers[0].is_alive():
+        _workers.clear()
+        _pools[:] = [ThreadPoolExecutor(get_num_threads(), "refq", lambda: _workers.append(current_thread()))]
+    return _pools[0]
 
 
 def _alone(work: Callable[[int, int], object], start: int, stop: int) -> None:

@@ -1,0 +1,66 @@
+"""Work shared between threads: every part once, nothing shared twice, errors reach the caller, forked children live."""
+
+import multiprocessing
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from refq_cases import assert_same
+
+from refq.products.gemm import gemm
+from refq.products.threads import share
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 100])
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_every_part_is_done_once(count, seconds):
+    done = []
+    share(lambda start, stop: done.extend(range(start, stop)), count, seconds)
+    assert sorted(done) == list(range(count))
+
+
+def test_work_within_shared_work_stays_in_its_thread():
+    seen = []
+
+    def outer(start: int, stop: int) -> None:
+        here = threading.get_ident()
+        share(lambda a, b: seen.append((b - a, threading.get_ident() == here)), 10, 1.0)
+
+    share(outer, 2, 1.0)
+    assert set(seen) == {(10, True)}
+
+
+def test_an_error_reaches_the_caller():
+    def fails(start: int, stop: int) -> None:
+        raise ValueError(f"part {start}")
+
+    with pytest.raises(ValueError, match="part"):
+        share(fails, 8, 1.0)
+    share(lambda start, stop: None, 8, 1.0)
+
+
+def large() -> np.ndarray:
+    ones = np.ones((700, 700), np.uint8)
+    return gemm(ones, ones, path="int8")
+
+
+def test_threads_of_the_caller_may_multiply_at_the_same_time():
+    results: list[np.ndarray] = []
+    callers = [threading.Thread(target=lambda: results.append(large())) for _ in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(results) == 6
+    for result in results:
+        assert_same(result, np.full((700, 700), 700, np.int64))
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
+def test_a_forked_child_has_threads_of_its_own():
+    large()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            assert_same(pool.apply_async(large).get(timeout=60), np.full((700, 700), 700, np.int64))
