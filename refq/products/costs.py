@@ -42,7 +42,7 @@ EVERYWHERE = {"float32": Cost(28, 0.6, 50), "float64": Cost(28, 1.2, 25), "int64
 BY_FEATURE = {"popcount": ("avx512vpopcntdq", 600.0), "int8": ("avx512vnni", 200.0)}
 ADDED = 1e-9
 """Seconds to add one float to the result."""
-TABLE_ROWS = 5
+TABLE_ROWS = 6
 """Rows that cost as much as the table of subsets."""
 
 

@@ -11,7 +11,7 @@ from refq.products.counters import MOST_WORDS, add_carry, read_counters
 from refq.products.subsets import TABLE_WORDS, count_word, subset_table
 
 ROWS = 256
-"""Rows that share a table; their counters, 1664 bytes each, stay in the second cache."""
+"""Rows that share a table; their counters, 1792 bytes each, stay in the second cache."""
 LOW_WORDS = 8 * WORDS
 """Words of the low counters of a row, and of a carry on its way up."""
 LEVEL = ROWS * WORDS
