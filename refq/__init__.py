@@ -6,7 +6,7 @@ from refq.encodings import Encoding, Kind, parse_encoding
 from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_add, saturating_left_shift
 from refq.formats import INT8, INT16, INT32, INT64, UINT8, UINT16, IntFormat, Overflow, Rounding, parse_format
 from refq.labels import find_rule, parse_semantics
-from refq.products.bitplanes import BitPlanes, pack_planes, unpack_planes
+from refq.products.bitplanes import BitPlanes, pack_planes, popcounts, row_sums, unpack_planes
 from refq.products.choice import Choice
 from refq.products.conv import conv
 from refq.products.gemm import Prepared, gemm, prepare
@@ -87,12 +87,14 @@ __all__ = [
     "parse_format",
     "parse_semantics",
     "partial_ranges",
+    "popcounts",
     "prepare",
     "probes",
     "prove_accumulator",
     "quantize",
     "requantize",
     "round_to_integer",
+    "row_sums",
     "saturating_add",
     "saturating_left_shift",
     "shift_right",

@@ -27,7 +27,10 @@ def integer(function: str, name: str, value: object, low: int, high: int) -> int
 
 def integer_array(function: str, name: str, value: Any) -> NDArray[Any]:
     """`value` as an array of an integer dtype; float, bool and object are refused, never converted."""
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{function}: {name} is ragged; pass rows of equal length") from error
     if array.dtype.kind not in "iu":
         raise TypeError(f"{function}: {name} has dtype {array.dtype}; pass an integer dtype, int8..int64")
     return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -77,8 +77,11 @@ class Encoding:
         return f"{'u' if self.kind is Kind.UNSIGNED else ''}int{self.bits}"
 
 
-def parse_encoding(value: object) -> Encoding:
-    """The encoding a name, an `IntFormat` or an `Encoding` stands for.
+LEGAL = "write uint1..uint16, int1..int16, bipolar, odd2..odd16, or pass an IntFormat or Encoding"
+
+
+def parse_encoding(value: object, argument: str = "parse_encoding: value") -> Encoding:
+    """The encoding a name, an `IntFormat` or an `Encoding` stands for; errors begin with `argument`.
 
     >>> parse_encoding("odd2").maximum, parse_encoding(IntFormat(4)).name, parse_encoding("bipolar").bits
     (3, 'int4', 1)
@@ -87,12 +90,14 @@ def parse_encoding(value: object) -> Encoding:
         return value
     if isinstance(value, IntFormat):
         if value.narrow_range:
-            raise ValueError(f"parse_encoding: {value.name} has no bits of its own; pass IntFormat({value.bits})")
+            raise ValueError(f"{argument}={value.name} has no bits of its own; pass IntFormat({value.bits})")
+        if value.bits > 16:
+            raise ValueError(f"{argument}={value.name} is no encoding; {LEGAL}")
         return Encoding(value.bits, Kind.SIGNED if value.signed else Kind.UNSIGNED)
     if not isinstance(value, str):
-        raise TypeError(f"parse_encoding: {value!r} is no encoding; pass 'uint2', 'int4', 'bipolar', 'odd2', ...")
+        raise TypeError(f"{argument}={value!r} is no encoding; {LEGAL}")
     match = re.fullmatch(r"(uint|int|odd)(\d{1,2})", "odd1" if value == "bipolar" else value)
-    if not match:
-        raise ValueError(f"parse_encoding: {value!r} is no encoding; write uint2, int4, bipolar, odd2, ...")
+    if not match or not 1 <= int(match[2]) <= 16:
+        raise ValueError(f"{argument}={value!r} is no encoding; {LEGAL}")
     kinds = {"uint": Kind.UNSIGNED, "int": Kind.SIGNED, "odd": Kind.ODD}
     return Encoding(int(match[2]), kinds[match[1]])

@@ -109,11 +109,15 @@ def test_values_of_another_kind(values, kind, text):
 @pytest.mark.parametrize(
     ("encoding", "kind", "text"),
     [
-        ("uint", ValueError, "parse_encoding: 'uint' is no encoding; write uint2, int4, bipolar, odd2"),
-        ("uint17", ValueError, "Encoding: bits=17 is outside 1..16"),
-        ("odd0", ValueError, "Encoding: bits=0 is outside 1..16"),
-        (IntFormat(32), ValueError, "Encoding: bits=32 is outside 1..16"),
-        (2, TypeError, "parse_encoding: 2 is no encoding; pass 'uint2', 'int4', 'bipolar', 'odd2'"),
+        (
+            "uint",
+            ValueError,
+            "pack_planes: encoding='uint' is no encoding; write uint1..uint16, int1..int16, bipolar, odd2..odd16",
+        ),
+        ("uint17", ValueError, "pack_planes: encoding='uint17' is no encoding"),
+        ("odd0", ValueError, "pack_planes: encoding='odd0' is no encoding"),
+        (IntFormat(32), ValueError, "pack_planes: encoding=int32 is no encoding"),
+        (2, TypeError, "pack_planes: encoding=2 is no encoding; write uint1"),
     ],
 )
 def test_no_encoding(encoding, kind, text):

@@ -15,6 +15,11 @@ VALUE = [
         {"lhs": A[:, :0], "rhs": B[:0]},
         r"gemm: lhs \(2, 0\) has depth 0, a sum of no products; pass at least one column",
     ),
+    ({"lhs": [[1, 2, 3], [4]], "rhs": B}, "gemm: lhs is ragged; pass rows of equal length"),
+    (
+        {"lhs": A, "rhs": B, "path": "int8", "accumulator": "pairs16"},
+        "gemm: path='int8' does not follow pairs16 through its partial sums; pass path='auto'",
+    ),
     ({"lhs": A[0], "rhs": B}, r"gemm: lhs has shape \(3,\); pass two axes"),
     ({"lhs": A, "rhs": B[None]}, r"gemm: rhs has shape \(1, 3, 4\); pass two axes"),
     ({"lhs": A, "rhs": B, "path": "gpu"}, "gemm: path='gpu' is no path; legal: auto, popcount, subsets, int8"),
@@ -25,7 +30,7 @@ VALUE = [
         r"gemm: lhs\[0, 0\]=0 is outside bipolar -1..1, odd",
     ),
     ({"lhs": A, "rhs": B * 9, "rhs_format": "int4"}, r"gemm: rhs\[0, 0\]=9 is outside int4 -8..7"),
-    ({"lhs": A, "rhs": B, "lhs_format": "int99"}, "Encoding: bits=99 is outside 1..16"),
+    ({"lhs": A, "rhs": B, "lhs_format": "int99"}, "gemm: lhs_format='int99' is no encoding; write uint1..uint16"),
     (
         {"lhs": WIDE, "rhs": B, "path": "int8"},
         "gemm: path='int8' is not exact here: .* does not fit 8 bits; possible: auto",
@@ -56,7 +61,7 @@ KIND = [
     ({"lhs": A, "rhs": B > 0}, "gemm: rhs has dtype bool"),
     ({"lhs": A, "rhs": B, "lhs_zero_point": 0.5}, "gemm: lhs_zero_point=0.5 is not an integer"),
     ({"lhs": A, "rhs": B, "bias": [0.5] * 4}, "gemm: bias has dtype float64"),
-    ({"lhs": A, "rhs": B, "lhs_format": 8}, "parse_encoding: 8 is no encoding"),
+    ({"lhs": A, "rhs": B, "lhs_format": 8}, "gemm: lhs_format=8 is no encoding"),
     ({"lhs": None, "rhs": B}, "gemm: lhs has dtype object"),
 ]
 

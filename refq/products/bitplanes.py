@@ -82,7 +82,7 @@ def pack_planes(values: Any, encoding: object) -> BitPlanes:
     >>> [f"{int(word):03b}" for word in planes.words[:, 0]]
     ['001', '011', '101']
     """
-    return packed("pack_planes", "values", values, parse_encoding(encoding))
+    return packed("pack_planes", "values", values, parse_encoding(encoding, "pack_planes: encoding"))
 
 
 def packed(function: str, name: str, values: Any, encoding: Encoding) -> BitPlanes:

@@ -36,7 +36,7 @@ def _route(task: Operands, path: str, rule: Accumulator) -> Route:
         raise ValueError(
             f"conv: path='depthwise' needs groups={g.channels}, one a channel, not {g.groups}; pass 'auto'"
         )
-    if path in ("depthwise", "direct") and not rule.only_end:
+    if path != "auto" and not rule.only_end:
         raise ValueError(f"conv: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
     if path == "direct":
         return direct_route(task, rule)

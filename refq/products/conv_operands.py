@@ -64,7 +64,7 @@ def _side(name: str, value: Any, fmt: Any) -> Side:
     if isinstance(fmt, IntFormat) and (fmt.bits > 16 or fmt.narrow_range):
         # The products go by the values that are there, which are checked here.
         return Side(name, array, None, fmt.qmin, fmt.qmax)
-    encoding = parse_encoding(fmt)
+    encoding = parse_encoding(fmt, f"conv: {name.removesuffix('s')}_format")
     return Side(name, array, encoding, encoding.minimum, encoding.maximum, encoding)
 
 

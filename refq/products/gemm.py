@@ -200,6 +200,8 @@ def gemm(
     zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
     start = None if bias is None else _per_column("gemm", "bias", bias, columns)
     result, rule = _result(out, (left.shape[0], columns), lhs), parse_accumulator(accumulator)
+    if not rule.only_end and path != "auto":
+        raise ValueError(f"gemm: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
     if rule.only_end:
         choice = _exact(left, right, zero_point, start, path, result)
         if rule.name != "exact":

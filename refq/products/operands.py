@@ -105,7 +105,7 @@ def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
     if isinstance(fmt, IntFormat) and (fmt.bits > 16 or fmt.narrow_range):
         return Span(fmt.qmin, fmt.qmax)
     if fmt is not None:
-        declared = _whole(parse_encoding(fmt))
+        declared = _whole(parse_encoding(fmt, f"{function}: {name}_format"))
         return whole if whole == declared else declared
     in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
     return Span(int(array.min()), int(array.max())) if array.size else Span(0, 0)
@@ -126,7 +126,8 @@ def operand(function: str, name: str, given: Any, fmt: object, transposed: bool 
 
 
 def _planes_operand(function: str, name: str, given: BitPlanes, fmt: object) -> Operand:
-    if len(given.lead) != 1 or (fmt is not None and parse_encoding(fmt) != given.encoding):
+    declared = given.encoding if fmt is None else parse_encoding(fmt, f"{function}: {name}_format")
+    if len(given.lead) != 1 or declared != given.encoding:
         raise ValueError(
             f"{function}: {name} is {given.encoding.name} planes of shape {(*given.lead, given.depth)}; "
             "pass two axes, and no other format"

@@ -24,6 +24,7 @@ from refq.products.summing import chunk_order
 class Proof:
     """The verdict on one layer under one rule.
 
+    channels, depth: how the weights were read.
     safe: no register can be left, so the rule's result is the exact sum for every input of the interval.
     register: "inner" or "outer": the one that is left or, if safe, the one with the least room. lower, upper: all it
     can hold when it is looked at, over all channels. margin: what is left to the nearer end of its format, negative if
@@ -33,6 +34,8 @@ class Proof:
     """
 
     rule: Accumulator
+    channels: int
+    depth: int
     safe: bool
     register: str
     lower: int
@@ -54,10 +57,11 @@ class Proof:
 
     def __str__(self) -> str:
         held = f"{self.register} register holds {self.lower}..{self.upper}"
+        read = f"{self.rule.name}, {self.channels} channel{'s' * (self.channels != 1)} of depth {self.depth}"
         if self.safe:
-            return f"{self.rule.name}: cannot overflow; {held}, margin {self.margin}"
+            return f"{read}: cannot overflow; {held}, margin {self.margin}"
         outcome = "refused" if self.result is None else f"gives {self.result}"
-        return f"{self.rule.name}: can overflow; {held}; channel {self.channel}, exact sum {self.exact}, {outcome}"
+        return f"{read}: can overflow; {held}; channel {self.channel}, exact sum {self.exact}, {outcome}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,9 +153,9 @@ def prove_accumulator(
     chunk. ValueError also for a bias outside an outer register that is looked at after each step.
 
     >>> print(prove_accumulator([[127], [127]], 0, 127, "pairs16"))
-    pairs16: cannot overflow; inner register holds 0..32258, margin 509
+    pairs16, 1 channel of depth 2: cannot overflow; inner register holds 0..32258, margin 509
     >>> print(prove_accumulator([[127], [127]], 0, 255, "pairs16"))
-    pairs16: can overflow; inner register holds 0..64770; channel 0, exact sum 64770, gives 32767
+    pairs16, 1 channel of depth 2: can overflow; inner register holds 0..64770; channel 0, exact sum 64770, gives 32767
     """
     rule = parse_accumulator(rule)
     operands = layer("prove_accumulator", weights, low, high, bias, axis)
@@ -162,7 +166,8 @@ def prove_accumulator(
     left = [view for view in views if min(view.margins) < 0]
     view = left[0] if left else min(views, key=lambda v: min(v.margins))
     ends = int(view.lower.min()), int(view.upper.max())
-    proof = Proof(rule, not left, view.name, *ends, min(view.margins))
+    depth, channels = operands.weights.shape
+    proof = Proof(rule, channels, depth, not left, view.name, *ends, min(view.margins))
     first = None
     for channel, inputs in _candidates(view, operands, rule) if left else ():
         exact, result = _outcome(operands, rule, channel, inputs)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.arguments import integer_array
+from refq.arguments import integer, integer_array
 from refq.formats import INT16, INT64
 
 
@@ -59,6 +59,11 @@ def _ends(function: str, name: str, value: Any, depth: int) -> NDArray[Any]:
 def layer(function: str, weights: Any, low: Any, high: Any, bias: Any, axis: int) -> Layer:
     """The operands, checked; the depth runs over all axes but `axis`, in C order."""
     array = integer_array(function, "weights", weights)
+    if array.ndim < 2:
+        raise ValueError(
+            f"{function}: weights has shape {array.shape}; pass (depth, channels), weights[:, None] for one channel"
+        )
+    integer(function, "axis", axis, -(1 << 31), 1 << 31)
     if not -array.ndim <= axis < array.ndim:
         raise ValueError(
             f"{function}: axis={axis} is outside the {array.ndim} axes of weights; pass that of the channels"
