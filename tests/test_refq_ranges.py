@@ -146,7 +146,7 @@ def test_bad_bias_and_axis():
         accumulator_ranges(1, 0, 1)
     with pytest.raises(ValueError, match=r"weights has shape \(2,\); .* weights\[:, None\] for one channel"):
         accumulator_ranges([127, 127], 0, 255)
-    with pytest.raises(TypeError, match="axis=1.0 is not an integer"):
+    with pytest.raises(TypeError, match=r"axis=1\.0 is not an integer"):
         accumulator_ranges([[1]], 0, 1, axis=1.0)
     with pytest.raises(ValueError, match=r"^pairs_at_risk: sums could leave int64"):
         pairs_at_risk([[1 << 62]] * 2, 0, 255)

@@ -121,10 +121,8 @@ def test_a_register_left_on_the_way_can_come_back_right():
     """137 is clamped to 127, 127 - 265 to -128; the exact sum is -128 too, and there is no other input."""
     proof = check([137, -265], [1, 1], [1, 1], Accumulator("steps8", Register(IntFormat(8), SATURATE, True)))
     assert (proof.safe, proof.differs, proof.exact, proof.result) == (False, False, -128, -128)
-    assert (
-        str(proof)
-        == "steps8, 1 channel of depth 2: can overflow; outer register holds -128..137; channel 0, exact sum -128, gives -128"
-    )
+    held = "outer register holds -128..137"
+    assert str(proof) == f"steps8, 1 channel of depth 2: can overflow; {held}; channel 0, exact sum -128, gives -128"
 
 
 def test_verdicts_on_layers_of_real_size():
