@@ -78,6 +78,20 @@ def test_kinds(arguments, message):
         gemm(arguments.pop("lhs"), arguments.pop("rhs"), **arguments)
 
 
+def test_out_is_nobody_elses_memory():
+    square, bias = np.ones((3, 3), np.int64), np.ones((3, 3), np.int64)
+    other = np.ones((3, 3), np.int64)
+    for name, arguments in (
+        ("lhs", (square, other, None, square)),
+        ("rhs", (other, square, None, square[::1])),
+        ("rhs", (other, prepare(square), None, square)),
+        ("bias", (other, square, bias[1], bias)),
+    ):
+        lhs, rhs, start, out = arguments
+        with pytest.raises(ValueError, match=f"gemm: out shares memory with {name}; pass another array"):
+            gemm(lhs, rhs, bias=start, out=out)
+
+
 def test_the_place_is_that_of_the_argument():
     right = np.ones((70, 4), np.int8)
     right[68, 3] = 5

@@ -104,7 +104,7 @@ def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) ->
     return _Plan(choice, ready, reach, base, row_weights if row_weights.any() else NONE)
 
 
-def _result(out: Any, shape: tuple[int, int], lhs: Any) -> NDArray[np.int64]:
+def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArray[np.int64]:
     if out is None:
         return empty(shape, np.int64)
     if not isinstance(out, np.ndarray) or out.dtype != np.int64 or out.shape != shape:
@@ -112,8 +112,9 @@ def _result(out: Any, shape: tuple[int, int], lhs: Any) -> NDArray[np.int64]:
         raise ValueError(f"gemm: out is {kind}; pass int64 {shape}")
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("gemm: out is not C-contiguous and writeable; pass np.empty(shape, np.int64)")
-    if isinstance(lhs, np.ndarray) and np.may_share_memory(out, lhs):
-        raise ValueError("gemm: out shares memory with lhs; pass another array")
+    for name, operand in operands.items():
+        if isinstance(operand, np.ndarray) and np.may_share_memory(out, operand):
+            raise ValueError(f"gemm: out shares memory with {name}; pass another array")
     return out
 
 
@@ -199,7 +200,10 @@ def gemm(
     columns = right.operand.shape[0]
     zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
     start = None if bias is None else _per_column("gemm", "bias", bias, columns)
-    result, rule = _result(out, (left.shape[0], columns), lhs), parse_accumulator(accumulator)
+    result, rule = (
+        _result(out, (left.shape[0], columns), {"lhs": lhs, "rhs": right.operand.given, "bias": bias}),
+        parse_accumulator(accumulator),
+    )
     if not rule.only_end and path != "auto":
         raise ValueError(f"gemm: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
     if rule.only_end:
