@@ -112,8 +112,8 @@ def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArr
         raise ValueError(f"gemm: out is {kind}; pass int64 {shape}")
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("gemm: out is not C-contiguous and writeable; pass np.empty(shape, np.int64)")
-    for name, operand in operands.items():
-        if isinstance(operand, np.ndarray) and np.may_share_memory(out, operand):
+    for name, array in operands.items():
+        if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
             raise ValueError(f"gemm: out shares memory with {name}; pass another array")
     return out
 
