@@ -6,7 +6,8 @@ import numpy as np
 
 from refq.encodings import Kind, parse_encoding
 
-# rows, depth, columns: 0, 1, around tiles (6 x 64, 8 x 48, 4 x 24), a word (64), columns (512) and rows (64) of a table
+# rows, depth, columns: 0, 1, around tiles (6 x 64, 8 x 48, 4 x 24), a word (64), columns (512) and rows (256) of a
+# table, a group of rows (128), a piece of the depth (1024 for bytes)
 SHAPES = [
     (1, 1, 1),
     (0, 5, 3),
@@ -15,6 +16,8 @@ SHAPES = [
     (9, 64, 48),
     (10, 65, 49),
     (64, 127, 7),
+    (130, 1100, 70),
+    (300, 70, 20),
     (65, 128, 25),
     (13, 200, 513),
 ]

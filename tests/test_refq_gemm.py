@@ -10,7 +10,9 @@ from product_cases import MIXES, SHAPES, codes
 from refq_cases import QUICK, assert_same
 
 import refq.spec.products as spec
+from refq.accumulation import Accumulator, Register
 from refq.encodings import parse_encoding
+from refq.formats import INT16, Overflow
 from refq.products.bitplanes import pack_planes
 from refq.products.gemm import gemm, prepare
 from refq.products.problem import PATHS
@@ -88,6 +90,30 @@ def test_the_largest_sums_of_bytes(path):
         a, b = np.full((2, depth), x, np.uint8), np.full((depth, 3), y, np.int8)
         got = gemm(a, b, path=path)
         assert_same(got, np.full((2, 3), depth * x * y, np.int64))
+
+
+@pytest.mark.parametrize(("left", "right", "path"), [("uint1", "bipolar", "popcount"), ("uint1", "uint1", "subsets")])
+def test_pieces_of_a_deep_product_of_bits(left, right, path):
+    a, b = codes(left, (5, 33_000), 1), codes(right, (33_000, 65), 2)
+    got = gemm(a, b, lhs_format=left, rhs_format=right, path=path)
+    assert_same(got, exact(a, b, 0, np.zeros(65, np.int64), 0))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_zero_points_at_the_end_of_int64(path):
+    top = (1 << 63) - 1
+    assert_same(gemm(np.ones((1, 4), np.int8), np.zeros((4, 1), np.int8), lhs_zero_point=top // 600, path=path), [[0]])
+    if path in ("int8", "int16", "float32", "float64", "int64"):
+        ones, zeros = np.ones((1, 4), np.int8), np.zeros((4, 1), np.int64)
+        assert_same(gemm(ones, zeros, lhs_zero_point=top, path=path), [[0]])
+        assert_same(gemm(zeros.T, ones.T, rhs_zero_point=-top, path=path), [[0]])
+    if path in ("int8", "int16", "int64"):
+        assert_same(gemm([[top]], [[1]], lhs_zero_point=top, path=path), [[0]])
+
+
+def test_a_rule_of_the_users_is_followed_whatever_its_name():
+    rule = Accumulator("exact", Register(INT16, Overflow.SATURATE))
+    assert_same(gemm([[300]], [[300]], accumulator=rule), [[32767]])
 
 
 @pytest.mark.parametrize("bits", range(9, 16))

@@ -45,7 +45,15 @@ VALUE = [
     ),
     ({"lhs": A, "rhs": B, "bias": [1, 2]}, r"bias has shape \(2,\)"),
     ({"lhs": A, "rhs": B, "lhs_zero_point": 1 << 63}, "gemm: lhs_zero_point=9223372036854775808 is outside"),
-    ({"lhs": A, "rhs": B, "out": np.empty((2, 4), np.int32)}, r"gemm: out is int32 \(2, 4\); pass int64 \(2, 4\)"),
+    ({"lhs": A, "rhs": B, "out": np.empty((4, 2), np.int64)}, r"gemm: out has shape \(4, 2\); pass \(2, 4\)"),
+    (
+        {"lhs": [[2**63 - 1]], "rhs": [[1]], "lhs_zero_point": -2, "accumulator": "saturate32_steps"},
+        "gemm: lhs less its zero point can be 9223372036854775809, outside int64; declare a narrower format",
+    ),
+    (
+        {"lhs": [[0]], "rhs": [[2**63 - 1]], "rhs_zero_point": -2, "accumulator": "saturate32_steps"},
+        "gemm: rhs less its zero point can be 9223372036854775809",
+    ),
     ({"lhs": A, "rhs": B, "out": np.empty((4, 2), np.int64).T}, "gemm: out is not C-contiguous and writeable"),
     ({"lhs": A, "rhs": B, "accumulator": "int31"}, "parse_accumulator: 'int31' is no rule; legal: exact"),
     ({"lhs": pack_planes(A, "int8"), "rhs": B, "lhs_format": "int4"}, r"gemm: lhs is int8 planes of shape \(2, 3\)"),
@@ -57,6 +65,8 @@ VALUE = [
     ),
 ]
 KIND = [
+    ({"lhs": A, "rhs": B, "out": np.empty((2, 4), np.int32)}, r"gemm: out is int32; pass an array of int64 \(2, 4\)"),
+    ({"lhs": A, "rhs": B, "out": [[1]]}, "gemm: out is list; pass an array of int64"),
     ({"lhs": A.astype(float), "rhs": B}, "gemm: lhs has dtype float64; pass an integer dtype"),
     ({"lhs": A, "rhs": B > 0}, "gemm: rhs has dtype bool"),
     ({"lhs": A, "rhs": B, "lhs_zero_point": 0.5}, "gemm: lhs_zero_point=0.5 is not an integer"),

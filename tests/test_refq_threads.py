@@ -6,9 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
+from product_cases import codes
 from refq_cases import assert_same
 
-from refq.products.gemm import gemm
+from refq.products.gemm import gemm, prepare
 from refq.products.threads import share
 
 
@@ -40,9 +41,12 @@ def test_an_error_reaches_the_caller():
     share(lambda start, stop: None, 8, 1.0)
 
 
+LEFT, RIGHT = codes("uint8", (700, 300), 1), codes("int8", (300, 700), 2)
+WEIGHTS, EXPECTED = prepare(RIGHT), LEFT.astype(np.int64) @ RIGHT.astype(np.int64)
+
+
 def large() -> np.ndarray:
-    ones = np.ones((700, 700), np.uint8)
-    return gemm(ones, ones, path="int8")
+    return gemm(LEFT, WEIGHTS, path="int8")
 
 
 def test_threads_of_the_caller_may_multiply_at_the_same_time():
@@ -54,7 +58,7 @@ def test_threads_of_the_caller_may_multiply_at_the_same_time():
         caller.join()
     assert len(results) == 6
     for result in results:
-        assert_same(result, np.full((700, 700), 700, np.int64))
+        assert_same(result, EXPECTED)
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
@@ -63,4 +67,4 @@ def test_a_forked_child_has_threads_of_its_own():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         with multiprocessing.get_context("fork").Pool(1) as pool:
-            assert_same(pool.apply_async(large).get(timeout=60), np.full((700, 700), 700, np.int64))
+            assert_same(pool.apply_async(large).get(timeout=60), EXPECTED)

@@ -25,11 +25,20 @@ class Affine(NamedTuple):
     row_weights: NDArray[np.int64]
 
 
+def modulo_int64(number: int) -> int:
+    """The residue modulo 2**64 that int64 holds.
+
+    >>> modulo_int64(1 << 63), modulo_int64(-5)
+    (-9223372036854775808, -5)
+    """
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
 def column_part(
     right: Operand, a: int, b: int, zx: int, zy: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(base, row_weights) for u = x - a, s = y - b; zy: one zero point a column."""
-    depth, da, db = right.shape[1], a - zx, b - zy
+    depth, da, db = right.shape[1], modulo_int64(a - zx), modulo_int64(b) - zy
     if not da:
         return np.zeros(len(zy), np.int64), db
-    return da * (right.row_sums() - depth * b + depth * db), db
+    return da * (right.row_sums() - modulo_int64(depth * b) + depth * db), db

@@ -21,7 +21,7 @@ from refq.products.conv_operands import Operands
 from refq.products.conv_sources import Source, code_patches, codes_as_they_lie, plane_patches
 from refq.products.depthwise import depthwise_rows
 from refq.products.direct import direct_rows
-from refq.products.gemm import gemm, prepare
+from refq.products.gemm import exact_product, gemm, prepare
 from refq.products.geometry import Geometry
 from refq.products.operands import Operand, Span, operand
 from refq.products.problem import PLANE_PATHS, Problem
@@ -101,37 +101,43 @@ def product_route(task: Operands, path: str, rule: Accumulator) -> Route:
         )
         for part in parts
     ]
-    span = operand("conv", "input", task.codes, task.input_format).span
+    span = _span(task)
     choice = _chosen(task, right[0].operand, span, path, rule)
     rows, new_source = _source(task, choice.path, span.encoding)
     biases = [_of_filters(task.bias, part) for part in parts]
-    taken = choice.path if rule.only_end else "auto"
+
+    def multiply(left: Any, k: int, out: NDArray[np.int64]) -> None:
+        if not rule.only_end:
+            zero, fmt = task.input_zero_point, task.input_format
+            out[:] = gemm(left, right[k], lhs_format=fmt, lhs_zero_point=zero, bias=biases[k], accumulator=rule)
+            return
+        given = operand("conv", "input", left, None) if isinstance(left, BitPlanes) else None
+        given = given or Operand("conv", "input", left, left.shape, span)
+        exact_product(given, right[k], task.input_zero_point, biases[k], choice.path, out)
 
     def new_step() -> Step:
-        source = new_source()
-
-        def multiply(k: int, start: int, count: int, out: Any = None) -> Any:
-            left = source(k, start, count)
-            fmt, zero = None if isinstance(left, BitPlanes) else task.input_format, task.input_zero_point
-            return gemm(
-                left,
-                right[k],
-                lhs_format=fmt,
-                lhs_zero_point=zero,
-                bias=biases[k],
-                accumulator=rule,
-                path=taken,
-                out=out,
-            )
+        source, sums = new_source(), np.empty((rows if g.groups > 1 else 0, each), np.int64)
 
         def step(start: int, out: NDArray[np.int64]) -> None:
+            if g.groups == 1:
+                return multiply(source(0, start, len(out)), 0, out)
             for k, part in enumerate(parts):
-                out[:, part] = multiply(k, start, len(out))
+                multiply(source(k, start, len(out)), k, sums[: len(out)])
+                out[:, part] = sums[: len(out)]
+            return None
 
-        return step if g.groups > 1 else lambda start, out: multiply(0, start, len(out), out)
+        return _narrowed(step, rule) if rule.only_end else step
 
     seconds = choice.seconds * g.groups or _seconds(g, STEPS_SPEED)
     return Route(rows, seconds, _is_exact(rule), new_step, choice)
+
+
+def _span(task: Operands) -> Span:
+    """What a value of any patch may be: the padding lies outside the codes if these were measured."""
+    span = operand("conv", "input", task.codes, task.input_format).span
+    if span.encoding or not task.geometry.padded:
+        return span
+    return Span(min(span.low, task.pad), max(span.high, task.pad))
 
 
 def _is_exact(rule: Accumulator) -> bool:

@@ -49,8 +49,9 @@ def plane_patches(task: Operands, rows: int, encoding: Encoding) -> Callable[[],
     """
     g, depth = task.geometry, task.geometry.channels // task.geometry.groups // 8
     planes = packed("conv", "input", task.codes, encoding).words.view(np.uint8)
-    code = packed("conv", "padding_value", np.array([[task.pad]]), encoding).words[:, 0, 0]
-    pads = np.where(code & np.uint64(1), np.uint8(255), np.uint8(0))
+    # where nothing is padded, the code that stands outside need not be one of the encoding
+    code = packed("conv", "padding_value", np.array([[task.pad if g.padded else encoding.minimum]]), encoding)
+    pads = np.where(code.words[:, 0, 0] & np.uint64(1), np.uint8(255), np.uint8(0))
     height, width, words = tuple(g.height), tuple(g.width), g.depth // 64
 
     def new_source() -> Source:

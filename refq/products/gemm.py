@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from refq.accumulation import Accumulator, parse_accumulator
 from refq.arguments import in_range, integer, integer_array
 from refq.channels import ACC_LIMIT
+from refq.formats import INT64
 from refq.products.accumulators import accumulate, finish
-from refq.products.affine import Affine, column_part
+from refq.products.affine import Affine, column_part, modulo_int64
 from refq.products.choice import Choice, choose, made_ready
 from refq.products.memory import empty
 from refq.products.operands import Operand, Span, operand
@@ -20,6 +21,8 @@ from refq.products.paths import Ready
 from refq.products.problem import PATHS, PLANE_PATHS, Problem
 
 NONE = np.empty(0, np.int64)
+MOST_PLANS = 64
+"""Plans that a right operand keeps: one for each number of rows, range of the left values, zero point and path."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +31,7 @@ class Prepared:
 
     operand: Operand
     zero_points: NDArray[np.int64]
+    plans: dict[Any, Any] = field(default_factory=dict)
 
 
 def prepare(rhs: Any, *, rhs_format: object = None, rhs_zero_point: Any = 0) -> Prepared:
@@ -107,9 +111,11 @@ def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) ->
 def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArray[np.int64]:
     if out is None:
         return empty(shape, np.int64)
-    if not isinstance(out, np.ndarray) or out.dtype != np.int64 or out.shape != shape:
-        kind = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"gemm: out is {kind}; pass int64 {shape}")
+    if not isinstance(out, np.ndarray) or out.dtype != np.int64:
+        kind = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
+        raise TypeError(f"gemm: out is {kind}; pass an array of int64 {shape}")
+    if out.shape != shape:
+        raise ValueError(f"gemm: out has shape {out.shape}; pass {shape}")
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("gemm: out is not C-contiguous and writeable; pass np.empty(shape, np.int64)")
     for name, array in operands.items():
@@ -127,19 +133,21 @@ def _with_bias(plan: _Plan, bias: NDArray[np.int64] | None) -> NDArray[np.int64]
     return plan.base + bias
 
 
-def _exact(
+def exact_product(
     left: Operand, right: Prepared, zero_point: int, bias: NDArray[np.int64] | None, path: str, out: NDArray[np.int64]
 ) -> Choice:
-    """Fills out; says how."""
+    """Fills out, int64 and C-contiguous, with checked operands; says how. bias: int64, one a column."""
     rows, depth = left.shape
-    key, plans = (rows, left.span, zero_point, path), right.operand.memo
+    key, plans = (rows, left.span, zero_point, path), right.plans
+    if key not in plans and len(plans) >= MOST_PLANS:
+        plans.clear()
     plan: _Plan = plans.get(key) or plans.setdefault(key, _plan(rows, left.span, right, zero_point, path))
     base = _with_bias(plan, bias)
     if plan.choice.path not in PLANE_PATHS:
         left.check()
     if not out.size:
         return plan.choice
-    sums = left.row_sums() - depth * plan.ready.left_offset if plan.row_weights.size else NONE
+    sums = left.row_sums() - modulo_int64(depth * plan.ready.left_offset) if plan.row_weights.size else NONE
     plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
     return plan.choice
 
@@ -147,6 +155,13 @@ def _exact(
 def _by_rule(left: Operand, right: Prepared, zero_point: int, bias: Any, rule: Accumulator) -> NDArray[np.int64]:
     """The products added up in the order and the registers of a rule."""
     left.check()
+    zeros = [int(z) for z in (right.zero_points.min(), right.zero_points.max())] if right.zero_points.size else [0]
+    for name, span, taken in (("lhs", left.span, [zero_point]), ("rhs", right.operand.span, zeros)):
+        largest = max(abs(end - zero) for end in (span.low, span.high) for zero in taken)
+        if largest > ACC_LIMIT:
+            raise ValueError(
+                f"gemm: {name} less its zero point can be {largest}, outside int64; declare a narrower format"
+            )
     x = left.values().astype(np.int64) - zero_point
     y = right.operand.values().T.astype(np.int64) - right.zero_points
     return accumulate("gemm", x, y, rule, bias)
@@ -207,8 +222,8 @@ def gemm(
     if not rule.only_end and path != "auto":
         raise ValueError(f"gemm: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
     if rule.only_end:
-        choice = _exact(left, right, zero_point, start, path, result)
-        if rule.name != "exact":
+        choice = exact_product(left, right, zero_point, start, path, result)
+        if rule.outer.fmt != INT64:
             result[:] = finish("gemm", result, rule)
     else:
         result[:] = _by_rule(left, right, zero_point, start, rule)

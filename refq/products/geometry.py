@@ -125,7 +125,7 @@ def _sizes(shape: Sequence[int], layout: str) -> tuple[int, int, list[int]]:
 
 def _check_ranks(input_shape: Sequence[int], weight_shape: Sequence[int], layout: str) -> None:
     """Layout and both shapes name the same number of dimensions, and nothing is empty but batch and filters."""
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ValueError(f"conv: layout={layout!r} is unknown; pass NHWC or NCHW, in one dimension NWC or NCW")
     rank = LAYOUTS[layout][0]
     for name, shape, legal in (

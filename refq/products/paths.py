@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.products.affine import Affine
+from refq.products.affine import Affine, modulo_int64
 from refq.products.bitplanes import packed
 from refq.products.blocks import tile_product
 from refq.products.memory import aligned, read_only
@@ -133,7 +133,7 @@ def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any
     dtype = np.dtype(np.uint8 if inner.depth == 4 else np.uint16)
     if values.dtype.itemsize == dtype.itemsize:
         return values.view(dtype), 1 << (8 * dtype.itemsize - 1) if offset else 0
-    return (values.astype(np.int64) - offset if offset else values).astype(dtype), 0
+    return (values.astype(np.int64) - modulo_int64(offset) if offset else values).astype(dtype), 0
 
 
 def _left_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
