@@ -9,7 +9,8 @@ from refq.labels import find_rule, parse_semantics
 from refq.products.bitplanes import BitPlanes, pack_planes, popcounts, row_sums, unpack_planes
 from refq.products.choice import Choice
 from refq.products.conv import conv
-from refq.products.gemm import Prepared, gemm, prepare
+from refq.products.gemm import gemm, prepare
+from refq.products.prepared import Prepared
 from refq.products.proofs import Proof, prove_accumulator
 from refq.products.ranges import accumulator_ranges, pairs_at_risk, partial_ranges
 from refq.requantize import quantize, requantize

@@ -21,9 +21,10 @@ from refq.products.conv_operands import Operands
 from refq.products.conv_sources import Source, code_patches, codes_as_they_lie, plane_patches
 from refq.products.depthwise import depthwise_rows
 from refq.products.direct import direct_rows
-from refq.products.gemm import exact_product, gemm, prepare
+from refq.products.gemm import gemm, prepare
 from refq.products.geometry import Geometry
 from refq.products.operands import Operand, Span, operand
+from refq.products.prepared import exact_product
 from refq.products.problem import PLANE_PATHS, Problem
 
 Step = Callable[[int, NDArray[np.int64]], Any]

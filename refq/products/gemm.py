@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator, parse_accumulator
-from refq.arguments import in_range, integer, integer_array
+from refq.arguments import integer
 from refq.channels import ACC_LIMIT
 from refq.formats import INT64
 from refq.products.accumulators import accumulate, finish
-from refq.products.affine import Affine, column_part, modulo_int64
-from refq.products.choice import Choice, choose, made_ready
+from refq.products.choice import Choice
 from refq.products.memory import empty
-from refq.products.operands import Operand, Span, operand
-from refq.products.paths import Ready
-from refq.products.problem import PATHS, PLANE_PATHS, Problem
-
-NONE = np.empty(0, np.int64)
-MOST_PLANS = 64
-"""Plans that a right operand keeps: one for each number of rows, range of the left values, zero point and path."""
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A right operand with its zero points, one a column; each path keeps here what it packs of it."""
-
-    operand: Operand
-    zero_points: NDArray[np.int64]
-    plans: dict[Any, Any] = field(default_factory=dict)
+from refq.products.operands import Operand, operand
+from refq.products.prepared import Prepared, exact_product, per_column, prepared
+from refq.products.problem import PATHS
 
 
 def prepare(rhs: Any, *, rhs_format: object = None, rhs_zero_point: Any = 0) -> Prepared:
@@ -44,68 +29,15 @@ def prepare(rhs: Any, *, rhs_format: object = None, rhs_zero_point: Any = 0) -> 
     >>> gemm([[1, 1]], weights), gemm([[0, -1]], weights)
     (array([[4, 6]]), array([[-3, -4]]))
     """
-    return _prepared("prepare", rhs, rhs_format, rhs_zero_point)
-
-
-def _prepared(function: str, rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
-    right = operand(function, "rhs", rhs, rhs_format, transposed=True)
-    right.check()
-    return Prepared(right, _per_column(function, "rhs_zero_point", zero_point, right.shape[0]))
-
-
-def _per_column(function: str, name: str, value: Any, columns: int) -> NDArray[np.int64]:
-    """One number, or one a column, as int64."""
-    array = integer_array(function, name, value)
-    if array.shape not in ((), (columns,)):
-        raise ValueError(f"{function}: {name} has shape {array.shape}; pass one number or one a column, ({columns},)")
-    in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
-    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+    return prepared("prepare", rhs, rhs_format, rhs_zero_point)
 
 
 def _right(rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
     if not isinstance(rhs, Prepared):
-        return _prepared("gemm", rhs, rhs_format, zero_point)
+        return prepared("gemm", rhs, rhs_format, zero_point)
     if rhs_format is not None or not isinstance(zero_point, int) or zero_point:
         raise ValueError("gemm: rhs is prepared and has its format and zero point; pass them to prepare")
     return rhs
-
-
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """All that does not depend on the left values: the path, made ready, and its correction."""
-
-    choice: Choice
-    ready: Ready
-    reach: int
-    base: NDArray[np.int64]
-    row_weights: NDArray[np.int64]
-
-
-def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) -> int:
-    """The largest magnitude of a sum; refused if it could leave int64."""
-    left, right = problem.left, problem.right
-    lowest, highest = (int(zero_points.min()), int(zero_points.max())) if zero_points.size else (0, 0)
-    x = max(abs(left.low - zero_point), abs(left.high - zero_point))
-    y = max(abs(right.low - highest), abs(right.high - lowest))
-    reach = problem.depth * x * y
-    if reach > ACC_LIMIT:
-        raise ValueError(
-            f"gemm: sums of {problem.depth} products of {left.low - zero_point}..{left.high - zero_point} and "
-            f"{right.low - highest}..{right.high - lowest} could reach {reach}, outside int64; "
-            "declare narrower formats or split the depth"
-        )
-    return reach
-
-
-def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) -> _Plan:
-    columns, depth = right.operand.shape
-    problem = Problem(rows, depth, columns, span, right.operand.span)
-    reach = _reach(problem, zero_point, right.zero_points)
-    choice = choose(problem, path)
-    ready = made_ready(choice.path, span, right.operand)
-    offsets = ready.left_offset, ready.right_offset
-    base, row_weights = column_part(right.operand, *offsets, zero_point, right.zero_points)
-    return _Plan(choice, ready, reach, base, row_weights if row_weights.any() else NONE)
 
 
 def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArray[np.int64]:
@@ -122,34 +54,6 @@ def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArr
         if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
             raise ValueError(f"gemm: out shares memory with {name}; pass another array")
     return out
-
-
-def _with_bias(plan: _Plan, bias: NDArray[np.int64] | None) -> NDArray[np.int64]:
-    if bias is None:
-        return plan.base
-    largest = max(int(bias.max()), -int(bias.min())) if bias.size else 0
-    if plan.reach + largest > ACC_LIMIT:
-        raise ValueError(f"gemm: sums of up to {plan.reach} and a bias of up to {largest} could leave int64")
-    return plan.base + bias
-
-
-def exact_product(
-    left: Operand, right: Prepared, zero_point: int, bias: NDArray[np.int64] | None, path: str, out: NDArray[np.int64]
-) -> Choice:
-    """Fills out, int64 and C-contiguous, with checked operands; says how. bias: int64, one a column."""
-    rows, depth = left.shape
-    key, plans = (rows, left.span, zero_point, path), right.plans
-    if key not in plans and len(plans) >= MOST_PLANS:
-        plans.clear()
-    plan: _Plan = plans.get(key) or plans.setdefault(key, _plan(rows, left.span, right, zero_point, path))
-    base = _with_bias(plan, bias)
-    if plan.choice.path not in PLANE_PATHS:
-        left.check()
-    if not out.size:
-        return plan.choice
-    sums = left.row_sums() - modulo_int64(depth * plan.ready.left_offset) if plan.row_weights.size else NONE
-    plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
-    return plan.choice
 
 
 def _by_rule(left: Operand, right: Prepared, zero_point: int, bias: Any, rule: Accumulator) -> NDArray[np.int64]:
@@ -214,7 +118,7 @@ def gemm(
         raise ValueError(f"gemm: path={path!r} is no path; legal: auto, {', '.join(PATHS)}")
     columns = right.operand.shape[0]
     zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
-    start = None if bias is None else _per_column("gemm", "bias", bias, columns)
+    start = None if bias is None else per_column("gemm", "bias", bias, columns)
     result, rule = (
         _result(out, (left.shape[0], columns), {"lhs": lhs, "rhs": right.operand.given, "bias": bias}),
         parse_accumulator(accumulator),

@@ -1,0 +1,112 @@
+"""A right operand made ready: for each kind of left operand a plan, and exact products by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refq.arguments import in_range, integer_array
+from refq.channels import ACC_LIMIT
+from refq.products.affine import Affine, column_part, modulo_int64
+from refq.products.choice import Choice, choose, made_ready
+from refq.products.operands import Operand, Span, operand
+from refq.products.paths import Ready
+from refq.products.problem import PLANE_PATHS, Problem
+
+NONE = np.empty(0, np.int64)
+MOST_PLANS = 64
+"""Plans that a right operand keeps: one for each number of rows, range of the left values, zero point and path."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A right operand with its zero points, one a column; each path keeps here what it packs of it."""
+
+    operand: Operand
+    zero_points: NDArray[np.int64]
+    plans: dict[Any, Any] = field(default_factory=dict)
+
+
+def prepared(function: str, rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
+    """`prepare` for an argument of `function`."""
+    right = operand(function, "rhs", rhs, rhs_format, transposed=True)
+    right.check()
+    return Prepared(right, per_column(function, "rhs_zero_point", zero_point, right.shape[0]))
+
+
+def per_column(function: str, name: str, value: Any, columns: int) -> NDArray[np.int64]:
+    """One number, or one a column, as int64 (columns,)."""
+    array = integer_array(function, name, value)
+    if array.shape not in ((), (columns,)):
+        raise ValueError(f"{function}: {name} has shape {array.shape}; pass one number or one a column, ({columns},)")
+    in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
+    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """All that does not depend on the left values: the path, made ready, and its correction."""
+
+    choice: Choice
+    ready: Ready
+    reach: int
+    base: NDArray[np.int64]
+    row_weights: NDArray[np.int64]
+
+
+def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) -> int:
+    """The largest magnitude of a sum; refused if it could leave int64."""
+    left, right = problem.left, problem.right
+    lowest, highest = (int(zero_points.min()), int(zero_points.max())) if zero_points.size else (0, 0)
+    x = max(abs(left.low - zero_point), abs(left.high - zero_point))
+    y = max(abs(right.low - highest), abs(right.high - lowest))
+    reach = problem.depth * x * y
+    if reach > ACC_LIMIT:
+        raise ValueError(
+            f"gemm: sums of {problem.depth} products of {left.low - zero_point}..{left.high - zero_point} and "
+            f"{right.low - highest}..{right.high - lowest} could reach {reach}, outside int64; "
+            "declare narrower formats or split the depth"
+        )
+    return reach
+
+
+def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) -> _Plan:
+    columns, depth = right.operand.shape
+    problem = Problem(rows, depth, columns, span, right.operand.span)
+    reach = _reach(problem, zero_point, right.zero_points)
+    choice = choose(problem, path)
+    ready = made_ready(choice.path, span, right.operand)
+    offsets = ready.left_offset, ready.right_offset
+    base, row_weights = column_part(right.operand, *offsets, zero_point, right.zero_points)
+    return _Plan(choice, ready, reach, base, row_weights if row_weights.any() else NONE)
+
+
+def _with_bias(plan: _Plan, bias: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    if bias is None:
+        return plan.base
+    largest = max(int(bias.max()), -int(bias.min())) if bias.size else 0
+    if plan.reach + largest > ACC_LIMIT:
+        raise ValueError(f"gemm: sums of up to {plan.reach} and a bias of up to {largest} could leave int64")
+    return plan.base + bias
+
+
+def exact_product(
+    left: Operand, right: Prepared, zero_point: int, bias: NDArray[np.int64] | None, path: str, out: NDArray[np.int64]
+) -> Choice:
+    """Fills out, int64 and C-contiguous, with checked operands; says how. bias: int64, one a column."""
+    rows, depth = left.shape
+    key, plans = (rows, left.span, zero_point, path), right.plans
+    if key not in plans and len(plans) >= MOST_PLANS:
+        plans.clear()
+    plan: _Plan = plans.get(key) or plans.setdefault(key, _plan(rows, left.span, right, zero_point, path))
+    base = _with_bias(plan, bias)
+    if plan.choice.path not in PLANE_PATHS:
+        left.check()
+    if not out.size:
+        return plan.choice
+    sums = left.row_sums() - modulo_int64(depth * plan.ready.left_offset) if plan.row_weights.size else NONE
+    plan.ready.run(left, Affine(base, sums, plan.row_weights), out, plan.choice.seconds)
+    return plan.choice
