@@ -83,6 +83,15 @@ class Accumulator:
         """Whether the rule is one narrowing of the exact sum, whatever the order of the terms."""
         return self.inner is None and not self.outer.each_step
 
+    @property
+    def keeps_sums(self) -> bool:
+        """Whether every sum that is proved to fit int64 stays as it is.
+
+        >>> [name for name, rule in ACCUMULATORS.items() if rule.keeps_sums]
+        ['exact']
+        """
+        return self.only_end and self.outer.fmt == INT64
+
     def chunk_terms(self, depth: int) -> int:
         """How many terms a chunk has at this depth, those beyond it included; at least 1.
 

@@ -64,6 +64,17 @@ def in_range(function: str, name: str, array: NDArray[Any], low: int, high: int,
     raise ValueError(f"{function}: {name}{place}={array[at]} is outside {low}..{high}{way_out}")
 
 
+def per_column(
+    function: str, name: str, value: Any, columns: int, low: int, high: int, way_out: str = ""
+) -> NDArray[np.int64]:
+    """One number inside low..high, or one a column, as int64 (columns,)."""
+    array = integer_array(function, name, value)
+    if array.shape not in ((), (columns,)):
+        raise ValueError(f"{function}: {name} has shape {array.shape}; pass one number or one a column, ({columns},)")
+    in_range(function, name, array, low, high, way_out)
+    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+
+
 def real(function: str, name: str, value: object) -> Fraction:
     """A positive scale as the exact rational it is: int, float, numpy float or Fraction."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | Fraction | np.floating | np.integer):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator, Register, parse_accumulator
-from refq.arguments import in_range, integer_array
+from refq.arguments import in_range, integer_array, per_column
 from refq.formats import INT64, Overflow
 from refq.products.summing import add_up, chunk_order, narrow_all, register_numbers
 
@@ -101,12 +101,8 @@ def _bound(function: str, lhs: NDArray[Any], rhs: NDArray[Any], bias: NDArray[An
 
 
 def _bias(function: str, bias: Any, columns: int, rule: Accumulator) -> NDArray[np.int64]:
-    array = integer_array(function, "bias", 0 if bias is None else bias)
-    if array.shape not in ((), (columns,)):
-        raise ValueError(f"{function}: bias has shape {array.shape}; pass one number or one a column, ({columns},)")
-    fmt = rule.outer.fmt if rule.outer.each_step else INT64
-    in_range(function, "bias", array, fmt.qmin, fmt.qmax, f", the accumulator of {rule.name}")
-    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+    fmt, start = rule.outer.fmt if rule.outer.each_step else INT64, 0 if bias is None else bias
+    return per_column(function, "bias", start, columns, fmt.qmin, fmt.qmax, f", the accumulator of {rule.name}")
 
 
 def finish(function: str, exact: Any, rule: Accumulator | str) -> NDArray[np.int64]:

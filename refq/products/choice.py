@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from refq.accumulation import Accumulator
 from refq.products.costs import seconds
 from refq.products.operands import Operand, Span
 from refq.products.paths import Ready, blas, dot, plain, popcount, subsets
@@ -48,6 +49,19 @@ def choose(problem: Problem, path: str) -> Choice:
         legal = ", ".join(possible)
         raise ValueError(f"gemm: path={path!r} is not exact here: {verdicts[path].why}; possible: auto, {legal}")
     return Choice(path, f"asked for; {verdicts[path].why}", seconds(path, problem))
+
+
+def in_order(rule: Accumulator) -> Choice:
+    """Of a rule that looks at partial sums: there is no path to choose."""
+    return Choice("accumulate", f"{rule.name} looks at partial sums, so they are added in order", 0.0)
+
+
+def check_follows(function: str, path: str, rule: Accumulator) -> None:
+    """Refuse a path asked for together with a rule that looks at partial sums."""
+    if path != "auto" and not rule.only_end:
+        raise ValueError(
+            f"{function}: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'"
+        )
 
 
 def made_ready(path: str, left: Span, right: Operand) -> Ready:

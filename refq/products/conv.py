@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator, parse_accumulator
+from refq.products.choice import check_follows
 from refq.products.conv_bounds import check_sums
 from refq.products.conv_operands import Operands, operands, result_array
 from refq.products.conv_routes import Route, Step, depthwise_route, direct_route, product_route
@@ -36,8 +37,7 @@ def _route(task: Operands, path: str, rule: Accumulator) -> Route:
         raise ValueError(
             f"conv: path='depthwise' needs groups={g.channels}, one a channel, not {g.groups}; pass 'auto'"
         )
-    if path != "auto" and not rule.only_end:
-        raise ValueError(f"conv: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
+    check_follows("conv", path, rule)
     if path == "direct":
         return direct_route(task, rule)
     if path == "depthwise" or (path == "auto" and single and g.channels > 1 and rule.only_end):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from refq.arguments import in_range, integer, integer_array
 from refq.encodings import Encoding, Kind, parse_encoding
 from refq.formats import INT64, IntFormat
-from refq.products.bitplanes import refuse
+from refq.products.bitplanes import refuse, some_illegal
 from refq.products.geometry import LAYOUTS, Geometry, geometry
 
 
@@ -70,11 +70,9 @@ def _side(name: str, value: Any, fmt: Any) -> Side:
 
 def _check_values(side: Side) -> None:
     """Every value is in the format, also those that no output looks at."""
-    if side.encoding is None or not side.array.size:
+    if side.encoding is None:
         in_range("conv", side.name, side.array, side.low, side.high, f"; pass a wider {side.name}_format")
-        return
-    some_even = side.odd and not int(np.bitwise_and.reduce(side.array, axis=None)) & 1
-    if some_even or int(side.array.min()) < side.low or int(side.array.max()) > side.high:
+    elif some_illegal(side.array, side.encoding):
         refuse("conv", side.name, side.array, side.encoding)
 
 

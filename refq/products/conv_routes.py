@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator
 from refq.encodings import Encoding
-from refq.formats import INT64
 from refq.products.accumulators import finish
 from refq.products.bitplanes import BitPlanes
-from refq.products.choice import Choice, choose
+from refq.products.choice import Choice, choose, in_order
 from refq.products.conv_bounds import kernel_codes, shifted_weights
 from refq.products.conv_operands import Operands
 from refq.products.conv_sources import Source, code_patches, codes_as_they_lie, plane_patches
@@ -73,7 +72,7 @@ def _of_filters(value: Any, part: slice) -> Any:
 def _chosen(task: Operands, right: Operand, span: Span, path: str, rule: Accumulator) -> Choice:
     """The path that gemm proves exact, and would take for all pixels of a group."""
     if not rule.only_end:
-        return Choice("accumulate", f"{rule.name} looks at partial sums, so they are added in order", 0.0)
+        return in_order(rule)
     g = task.geometry
     return choose(Problem(g.pixels, g.depth, right.shape[0], span, right.span), path)
 
@@ -112,25 +111,27 @@ def product_route(task: Operands, path: str, rule: Accumulator) -> Route:
             zero, fmt = task.input_zero_point, task.input_format
             out[:] = gemm(left, right[k], lhs_format=fmt, lhs_zero_point=zero, bias=biases[k], accumulator=rule)
             return
-        given = operand("conv", "input", left, None) if isinstance(left, BitPlanes) else None
-        given = given or Operand("conv", "input", left, left.shape, span)
+        if isinstance(left, BitPlanes):
+            given = operand("conv", "input", left, None)
+        else:
+            given = Operand("conv", "input", left, left.shape, span, checked=True)
         exact_product(given, right[k], task.input_zero_point, biases[k], choice.path, out)
 
     def new_step() -> Step:
         source, sums = new_source(), np.empty((rows if g.groups > 1 else 0, each), np.int64)
 
         def step(start: int, out: NDArray[np.int64]) -> None:
-            if g.groups == 1:
-                return multiply(source(0, start, len(out)), 0, out)
             for k, part in enumerate(parts):
-                multiply(source(k, start, len(out)), k, sums[: len(out)])
-                out[:, part] = sums[: len(out)]
-            return None
+                # the columns of one group among others are not C-contiguous
+                into = out if g.groups == 1 else sums[: len(out)]
+                multiply(source(k, start, len(out)), k, into)
+                if g.groups > 1:
+                    out[:, part] = into
 
         return _narrowed(step, rule) if rule.only_end else step
 
     seconds = choice.seconds * g.groups or _seconds(g, STEPS_SPEED)
-    return Route(rows, seconds, _is_exact(rule), new_step, choice)
+    return Route(rows, seconds, rule.keeps_sums, new_step, choice)
 
 
 def _span(task: Operands) -> Span:
@@ -141,14 +142,9 @@ def _span(task: Operands) -> Span:
     return Span(min(span.low, task.pad), max(span.high, task.pad))
 
 
-def _is_exact(rule: Accumulator) -> bool:
-    """Sums that are proved to fit 64 bits stay as they are."""
-    return rule.only_end and rule.outer.fmt == INT64
-
-
 def _narrowed(kernel: Step, rule: Accumulator) -> Step:
     """Exact sums, then what a rule that looks at the end only makes of them."""
-    if _is_exact(rule):
+    if rule.keeps_sums:
         return kernel
 
     def step(start: int, out: NDArray[np.int64]) -> None:
@@ -177,7 +173,7 @@ def depthwise_route(task: Operands, rule: Accumulator) -> Route:
 
     reason = f"every filter sees one channel; |sums| <= {bound} are kept in {dtype}"
     choice = Choice("depthwise", reason, _seconds(g, DEPTHWISE_SPEED))
-    return Route(_rows(g, g.filters * 8), choice.seconds, _is_exact(rule), new_step, choice)
+    return Route(_rows(g, g.filters * 8), choice.seconds, rule.keeps_sums, new_step, choice)
 
 
 def direct_route(task: Operands, rule: Accumulator) -> Route:
@@ -190,4 +186,4 @@ def direct_route(task: Operands, rule: Accumulator) -> Route:
     step = _narrowed(lambda start, out: direct_rows(*fixed, start, out), rule)
     reason = f"asked for; one product at a time, |sums| <= {bound} are kept in int64"
     choice = Choice("direct", reason, _seconds(g, DIRECT_SPEED))
-    return Route(_rows(g, g.filters * 8), choice.seconds, _is_exact(rule), lambda: step, choice)
+    return Route(_rows(g, g.filters * 8), choice.seconds, rule.keeps_sums, lambda: step, choice)

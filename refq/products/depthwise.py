@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from numba import njit, uintp
 
+from refq.products.pixels import next_pixel, pixel_at
+
 
 @njit
 def _add_tap(x, source, zero, v, at, acc):
@@ -49,16 +51,11 @@ def depthwise_rows(x, height, width, zero, outside, v, bias, start, acc, out):
     """
     taps = height[1] * width[1] * acc.size
     multiplier = v.size // taps
-    above, column = divmod(start, width[6])
-    image, line = divmod(above, height[6])
+    image, line, column = pixel_at(start, height, width)
     for r in range(out.shape[0]):
         top, left = line * height[2] - height[4], column * width[2] - width[4]
         for m in range(multiplier):
             _sum_taps(x, image, top, left, height, width, zero, outside, v, m * taps, acc)
             for c in range(acc.size):
                 out[r, c * multiplier + m] = acc[c] + bias[c * multiplier + m]
-        column += 1
-        if column == width[6]:
-            column, line = 0, line + 1
-        if line == height[6]:
-            line, image = 0, image + 1
+        image, line, column = next_pixel(image, line, column, height, width)

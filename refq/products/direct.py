@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from refq.products.pixels import pixel_at
+
 
 @njit(nogil=True)
 def direct_rows(x, height, width, channels, groups, zero, outside, v, bias, start, out):
@@ -18,8 +20,7 @@ def direct_rows(x, height, width, channels, groups, zero, outside, v, bias, star
     """
     filters, _, depth = v.shape
     for r in range(out.shape[0]):
-        above, column = divmod(start + r, width[6])
-        image, line = divmod(above, height[6])
+        image, line, column = pixel_at(start + r, height, width)
         for o in range(filters):
             total, first = bias[o], o // (filters // groups) * depth
             for t in range(v.shape[1]):

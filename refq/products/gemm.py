@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator, parse_accumulator
-from refq.arguments import integer
+from refq.arguments import integer, per_column
 from refq.channels import ACC_LIMIT
-from refq.formats import INT64
 from refq.products.accumulators import accumulate, finish
-from refq.products.choice import Choice
+from refq.products.choice import check_follows, in_order
 from refq.products.memory import empty
 from refq.products.operands import Operand, operand
-from refq.products.prepared import Prepared, exact_product, per_column, prepared
+from refq.products.prepared import Prepared, exact_product, prepared
 from refq.products.problem import PATHS
 
 
@@ -59,9 +58,9 @@ def _result(out: Any, shape: tuple[int, int], operands: dict[str, Any]) -> NDArr
 def _by_rule(left: Operand, right: Prepared, zero_point: int, bias: Any, rule: Accumulator) -> NDArray[np.int64]:
     """The products added up in the order and the registers of a rule."""
     left.check()
-    zeros = [int(z) for z in (right.zero_points.min(), right.zero_points.max())] if right.zero_points.size else [0]
-    for name, span, taken in (("lhs", left.span, [zero_point]), ("rhs", right.operand.span, zeros)):
-        largest = max(abs(end - zero) for end in (span.low, span.high) for zero in taken)
+    sides = ("lhs", left.span, (zero_point, zero_point)), ("rhs", right.operand.span, right.zero_range)
+    for name, span, zeros in sides:
+        largest = span.reach(*zeros)
         if largest > ACC_LIMIT:
             raise ValueError(
                 f"gemm: {name} less its zero point can be {largest}, outside int64; declare a narrower format"
@@ -118,18 +117,15 @@ def gemm(
         raise ValueError(f"gemm: path={path!r} is no path; legal: auto, {', '.join(PATHS)}")
     columns = right.operand.shape[0]
     zero_point = integer("gemm", "lhs_zero_point", lhs_zero_point, -ACC_LIMIT, ACC_LIMIT)
-    start = None if bias is None else per_column("gemm", "bias", bias, columns)
-    result, rule = (
-        _result(out, (left.shape[0], columns), {"lhs": lhs, "rhs": right.operand.given, "bias": bias}),
-        parse_accumulator(accumulator),
-    )
-    if not rule.only_end and path != "auto":
-        raise ValueError(f"gemm: path={path!r} does not follow {rule.name} through its partial sums; pass path='auto'")
+    start = None if bias is None else per_column("gemm", "bias", bias, columns, -ACC_LIMIT, ACC_LIMIT)
+    result = _result(out, (left.shape[0], columns), {"lhs": lhs, "rhs": right.operand.given, "bias": bias})
+    rule = parse_accumulator(accumulator)
+    check_follows("gemm", path, rule)
     if rule.only_end:
         choice = exact_product(left, right, zero_point, start, path, result)
-        if rule.outer.fmt != INT64:
+        if not rule.keeps_sums:
             result[:] = finish("gemm", result, rule)
     else:
         result[:] = _by_rule(left, right, zero_point, start, rule)
-        choice = Choice("accumulate", f"{rule.name} looks at partial sums, so they are added in order", 0.0)
+        choice = in_order(rule)
     return (result, choice) if explain else result

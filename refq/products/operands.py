@@ -29,7 +29,11 @@ class Span:
     @property
     def largest(self) -> int:
         """Largest magnitude."""
-        return max(-self.low, self.high)
+        return self.reach(0, 0)
+
+    def reach(self, lowest: int, highest: int) -> int:
+        """Largest magnitude of a value less a zero point of lowest..highest."""
+        return max(highest - self.low, self.high - lowest)
 
 
 def _whole(encoding: Encoding) -> Span:
@@ -53,6 +57,8 @@ class Operand:
     shape: tuple[int, int]
     span: Span
     transposed: bool = False
+    checked: bool = False
+    """Whether the caller has looked at the values already."""
     memo: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -88,7 +94,7 @@ class Operand:
 
     def check(self) -> None:
         """Refuse the first value outside the format, at its place in the argument; `planes` does so by itself."""
-        if isinstance(self.given, BitPlanes) or self.span is BY_DTYPE.get(self.given.dtype):
+        if self.checked or isinstance(self.given, BitPlanes) or self.span is BY_DTYPE.get(self.given.dtype):
             return
         array = self.given.T if self.transposed else self.given
         if self.span.encoding is None:

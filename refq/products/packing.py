@@ -22,6 +22,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from refq.encodings import Encoding, Kind
+from refq.products.vectors import I64, splat
 
 
 class Lanes(NamedTuple):
@@ -36,13 +37,6 @@ class Lanes(NamedTuple):
     illegal: int
 
 
-def _splat(builder, vector, scalar):
-    """All 64 lanes = the low bits of an int64."""
-    nothing, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-    first = builder.insert_element(nothing, builder.trunc(scalar, vector.element), index(0))
-    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(index, 64), None))
-
-
 @intrinsic
 def lanes_hit(typingctx, values, at, add, mask):
     """uint64 whose bit j is ((values[at + j] + add) & mask != 0); values must reach at + 64.
@@ -55,9 +49,9 @@ def lanes_hit(typingctx, values, at, add, mask):
         vector = ir.VectorType(ir.IntType(signature.args[0].dtype.bitwidth), 64)
         place = cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:2])
         lanes = builder.load(builder.bitcast(place, vector.as_pointer()), align=1)
-        moved = builder.add(lanes, _splat(builder, vector, arguments[2]))
-        kept = builder.and_(moved, _splat(builder, vector, arguments[3]))
-        return builder.bitcast(builder.icmp_unsigned("!=", kept, ir.Constant(vector, None)), ir.IntType(64))
+        add, mask = (splat(builder, builder.trunc(scalar, vector.element), 64) for scalar in arguments[2:])
+        kept = builder.and_(builder.add(lanes, add), mask)
+        return builder.bitcast(builder.icmp_unsigned("!=", kept, ir.Constant(vector, None)), I64)
 
     return types.uint64(values, types.int64, types.int64, types.int64), codegen
 

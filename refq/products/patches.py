@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from numba import njit, uintp
 
+from refq.products.pixels import next_pixel, pixel_at
+
 # An index made unsigned is not tested for being negative, which lets a loop become a block copy.
 
 
@@ -61,8 +63,7 @@ def fill_patches(x, height, width, channels, first, start, pad, out):
     flat = out.reshape(-1)
     each, at = depth // (height[1] * width[1]), 0
     run = each * width[1]
-    above, column = divmod(start, width[6])
-    image, line = divmod(above, height[6])
+    image, line, column = pixel_at(start, height, width)
     for _ in range(rows):
         left, top = column * width[2] - width[4], line * height[2] - height[4]
         for i in range(height[1]):
@@ -73,11 +74,7 @@ def fill_patches(x, height, width, channels, first, start, pad, out):
                 origin = (image * height[0] + y) * width[0] * channels
                 _kernel_line(x, origin, left, width, channels, first, each, pad, flat, at)
             at += run
-        column += 1
-        if column == width[6]:
-            column, line = 0, line + 1
-        if line == height[6]:
-            line, image = 0, image + 1
+        image, line, column = next_pixel(image, line, column, height, width)
 
 
 @njit(nogil=True)

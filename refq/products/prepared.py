@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.arguments import in_range, integer_array
+from refq.arguments import per_column
 from refq.channels import ACC_LIMIT
 from refq.products.affine import Affine, column_part, modulo_int64
 from refq.products.choice import Choice, choose, made_ready
@@ -29,21 +29,18 @@ class Prepared:
     zero_points: NDArray[np.int64]
     plans: dict[Any, Any] = field(default_factory=dict)
 
+    @property
+    def zero_range(self) -> tuple[int, int]:
+        """The smallest and the largest zero point; 0, 0 without columns."""
+        zeros = self.zero_points
+        return (int(zeros.min()), int(zeros.max())) if zeros.size else (0, 0)
+
 
 def prepared(function: str, rhs: Any, rhs_format: object, zero_point: Any) -> Prepared:
     """`prepare` for an argument of `function`."""
     right = operand(function, "rhs", rhs, rhs_format, transposed=True)
     right.check()
-    return Prepared(right, per_column(function, "rhs_zero_point", zero_point, right.shape[0]))
-
-
-def per_column(function: str, name: str, value: Any, columns: int) -> NDArray[np.int64]:
-    """One number, or one a column, as int64 (columns,)."""
-    array = integer_array(function, name, value)
-    if array.shape not in ((), (columns,)):
-        raise ValueError(f"{function}: {name} has shape {array.shape}; pass one number or one a column, ({columns},)")
-    in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
-    return np.array(np.broadcast_to(array, (columns,)), np.int64)
+    return Prepared(right, per_column(function, "rhs_zero_point", zero_point, right.shape[0], -ACC_LIMIT, ACC_LIMIT))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +54,10 @@ class _Plan:
     row_weights: NDArray[np.int64]
 
 
-def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) -> int:
-    """The largest magnitude of a sum; refused if it could leave int64."""
+def _reach(problem: Problem, zero_point: int, lowest: int, highest: int) -> int:
+    """The largest magnitude of a sum, right zero points lowest..highest; refused if it could leave int64."""
     left, right = problem.left, problem.right
-    lowest, highest = (int(zero_points.min()), int(zero_points.max())) if zero_points.size else (0, 0)
-    x = max(abs(left.low - zero_point), abs(left.high - zero_point))
-    y = max(abs(right.low - highest), abs(right.high - lowest))
-    reach = problem.depth * x * y
+    reach = problem.depth * left.reach(zero_point, zero_point) * right.reach(lowest, highest)
     if reach > ACC_LIMIT:
         raise ValueError(
             f"gemm: sums of {problem.depth} products of {left.low - zero_point}..{left.high - zero_point} and "
@@ -76,7 +70,7 @@ def _reach(problem: Problem, zero_point: int, zero_points: NDArray[np.int64]) ->
 def _plan(rows: int, span: Span, right: Prepared, zero_point: int, path: str) -> _Plan:
     columns, depth = right.operand.shape
     problem = Problem(rows, depth, columns, span, right.operand.span)
-    reach = _reach(problem, zero_point, right.zero_points)
+    reach = _reach(problem, zero_point, *right.zero_range)
     choice = choose(problem, path)
     ready = made_ready(choice.path, span, right.operand)
     offsets = ready.left_offset, ready.right_offset
@@ -99,9 +93,11 @@ def exact_product(
     """Fills out, int64 and C-contiguous, with checked operands; says how. bias: int64, one a column."""
     rows, depth = left.shape
     key, plans = (rows, left.span, zero_point, path), right.plans
-    if key not in plans and len(plans) >= MOST_PLANS:
-        plans.clear()
-    plan: _Plan = plans.get(key) or plans.setdefault(key, _plan(rows, left.span, right, zero_point, path))
+    plan: _Plan | None = plans.get(key)
+    if plan is None:
+        if len(plans) >= MOST_PLANS:
+            plans.clear()
+        plan = plans[key] = _plan(rows, left.span, right, zero_point, path)
     base = _with_bias(plan, bias)
     if plan.choice.path not in PLANE_PATHS:
         left.check()

@@ -77,10 +77,7 @@ def dot_pairs_anywhere(builder: Any, acc: Any, left: Any, right: Any) -> Any:
 
 @dataclass(frozen=True)
 class Inner:
-    """An inner product: its code, the lane it sums in, values a cell holds, and rows x vectors of the block.
-
-    `offset` is added to the left values and taken from the right ones where they do not fit the instruction's types.
-    """
+    """An inner product: its code, the lane it sums in, values a cell holds, and rows x vectors of the block."""
 
     step: Callable[..., Any]
     lane: Any
@@ -172,8 +169,8 @@ def register_tile(inner: Inner) -> Any:
 
     The rows x columns lanes at blocks[b:] become keep * themselves + the sums over `cells` >= 1 cells, keep 0 or 1.
     The left panel starts at left[i], the right one at right[j], both in tile order; meanwhile the left panel at next_i
-    is fetched, and a vector a cell from next_j of the right operand. Nothing is
-    checked: the driver in blocks.py owns the shapes, and the bound under which lanes do not overflow.
+    is fetched, and a vector a cell from next_j of the right operand. Nothing is checked: the driver in blocks.py owns
+    the shapes, and the bound under which lanes do not overflow.
     """
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
 
