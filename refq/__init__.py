@@ -7,6 +7,7 @@ from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_a
 from refq.formats import INT8, INT16, INT32, INT64, UINT8, UINT16, IntFormat, Overflow, Rounding, parse_format
 from refq.labels import find_rule, parse_semantics
 from refq.products.bitplanes import BitPlanes, pack_planes, popcounts, row_sums, unpack_planes
+from refq.products.bound import bind
 from refq.products.choice import Choice
 from refq.products.conv import conv
 from refq.products.gemm import gemm, prepare
@@ -70,6 +71,7 @@ __all__ = [
     "ZeroPoint",
     "accumulator_ranges",
     "batchnorm",
+    "bind",
     "conv",
     "count_differences",
     "derive",

@@ -7,6 +7,7 @@ hardware each one is.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from refq.formats import INT16, INT32, INT64, IntFormat, Overflow
 
@@ -78,12 +79,12 @@ class Accumulator:
             if value < low:
                 raise ValueError(f"Accumulator: {name}={value} is below {low}; pass {low} or more")
 
-    @property
+    @cached_property
     def only_end(self) -> bool:
         """Whether the rule is one narrowing of the exact sum, whatever the order of the terms."""
         return self.inner is None and not self.outer.each_step
 
-    @property
+    @cached_property
     def keeps_sums(self) -> bool:
         """Whether every sum that is proved to fit int64 stays as it is.
 

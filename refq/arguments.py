@@ -18,7 +18,7 @@ LARGEST_SCALE = Fraction(2**128 - 2**104)
 
 def integer(function: str, name: str, value: object, low: int, high: int) -> int:
     """`value` as an int inside low..high; bool and floats are refused, never converted."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{function}: {name}={value!r} is not an integer; pass {low}..{high}")
     if not low <= int(value) <= high:
         raise ValueError(f"{function}: {name}={value} is outside {low}..{high}")
@@ -33,7 +33,7 @@ def integer_array(function: str, name: str, value: Any) -> NDArray[Any]:
         raise ValueError(f"{function}: {name} is ragged; pass rows of equal length") from error
     if array.dtype.kind not in "iu":
         raise TypeError(f"{function}: {name} has dtype {array.dtype}; pass an integer dtype, int8..int64")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def member(function: str, name: str, value: object, kind: type[IntEnum]) -> int:

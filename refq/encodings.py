@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from refq.formats import IntFormat
 
@@ -96,8 +97,16 @@ def parse_encoding(value: object, argument: str = "parse_encoding: value") -> En
         return Encoding(value.bits, Kind.SIGNED if value.signed else Kind.UNSIGNED)
     if not isinstance(value, str):
         raise TypeError(f"{argument}={value!r} is no encoding; {LEGAL}")
-    match = re.fullmatch(r"(uint|int|odd)(\d{1,2})", "odd1" if value == "bipolar" else value)
-    if not match or not 1 <= int(match[2]) <= 16:
+    found = _by_name(value)
+    if found is None:
         raise ValueError(f"{argument}={value!r} is no encoding; {LEGAL}")
+    return found
+
+
+@lru_cache(256)
+def _by_name(name: str) -> Encoding | None:
+    match = re.fullmatch(r"(uint|int|odd)(\d{1,2})", "odd1" if name == "bipolar" else name)
+    if not match or not 1 <= int(match[2]) <= 16:
+        return None
     kinds = {"uint": Kind.UNSIGNED, "int": Kind.SIGNED, "odd": Kind.ODD}
     return Encoding(int(match[2]), kinds[match[1]])

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from refq.accumulation import Accumulator, Register
+from refq.formats import IntFormat, Overflow
 from refq.products.bitplanes import pack_planes
 from refq.products.gemm import gemm, prepare
 
@@ -63,9 +65,24 @@ VALUE = [
         {"lhs": A * 100, "rhs": B * 100, "bias": 2**31 - 30_000, "accumulator": "int32"},
         r"sum\[0, 0\]=2147483648 is outside",
     ),
+    ({"lhs": A, "rhs": B, "dtype": "int16"}, "gemm: dtype='int16' is no dtype of sums; legal: 'int64', 'int32'"),
+    ({"lhs": A, "rhs": B, "dtype": "int32", "out": np.empty((2, 4), np.int64)}, "gemm: out is int64, dtype='int32'"),
+    (
+        {"lhs": A, "rhs": B, "dtype": "int32", "lhs_zero_point": 1 << 24},
+        r"gemm: sums of 3 products of .* outside int32; declare narrower formats or pass dtype='int64'",
+    ),
+    (
+        {"lhs": A, "rhs": B, "dtype": "int32", "bias": (1 << 31) - 5},
+        "and a bias of up to 2147483643 could leave int32; declare narrower formats or pass dtype='int64'",
+    ),
+    (
+        {"lhs": A, "rhs": B, "dtype": "int32", "accumulator": Accumulator("w", Register(IntFormat(33), Overflow.WRAP))},
+        "gemm: accumulator=w ends in int33, wider than int32; pass dtype='int64'",
+    ),
 ]
 KIND = [
-    ({"lhs": A, "rhs": B, "out": np.empty((2, 4), np.int32)}, r"gemm: out is int32; pass an array of int64 \(2, 4\)"),
+    ({"lhs": A, "rhs": B, "out": np.empty((2, 4), np.int16)}, r"gemm: out is int16; pass an array of int64 \(2, 4\)"),
+    ({"lhs": A, "rhs": B, "out": np.empty((2, 4), ">i4")}, r"gemm: out is >i4; pass an array of int64 \(2, 4\), or"),
     ({"lhs": A, "rhs": B, "out": [[1]]}, "gemm: out is list; pass an array of int64"),
     ({"lhs": A.astype(float), "rhs": B}, "gemm: lhs has dtype float64; pass an integer dtype"),
     ({"lhs": A, "rhs": B > 0}, "gemm: rhs has dtype bool"),

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import threading
+import time
 import warnings
 
 import numpy as np
@@ -39,6 +40,27 @@ def test_an_error_reaches_the_caller():
     with pytest.raises(ValueError, match="part"):
         share(fails, 8, 1.0)
     share(lambda start, stop: None, 8, 1.0)
+
+
+@pytest.mark.parametrize("kind", [IndexError, KeyboardInterrupt])
+def test_any_error_reaches_the_caller_from_any_part(kind):
+    for failing in (0, 1):
+
+        def fails(start: int, stop: int, failing: int = failing) -> None:
+            if start == failing:
+                raise kind("planted")
+
+        with pytest.raises(kind, match="planted"):
+            share(fails, 2, 1.0)
+
+
+def test_helpers_that_wake_late_and_helpers_that_have_gone():
+    """Between two calls a helper watches, is about to leave, or has left."""
+    for pause in [0.0] * 50 + [0.0002 * i for i in range(50)] + [0.1] * 5:
+        done: list[int] = []
+        share(lambda start, stop, done=done: done.extend(range(start, stop)), 64, 1.0)
+        assert sorted(done) == list(range(64))
+        time.sleep(pause)
 
 
 LEFT, RIGHT = codes("uint8", (700, 300), 1), codes("int8", (300, 700), 2)

@@ -4,12 +4,13 @@ A path multiplies u = x - a and s = y - b, which fit its instruction. The produc
 
     sum (x - zx)(y - zy) = sum u s + da * sum s + db * sum u + K da db        da = a - zx, db = b - zy
 
-with zy, and so db, one a column. Everything is added modulo 2**64; the result was proved to fit int64, so it is exact.
+with zy, and so db, one a column. Everything is added modulo 2**64, or 2**32 if the result is int32; it was proved to
+fit there, so it is exact.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,11 @@ from refq.products.operands import Operand
 
 
 class Affine(NamedTuple):
-    """base[j] + row_sums[i] * row_weights[j], int64, to be added to the raw product; no row_weights: all 0."""
+    """base[j] + row_sums[i] * row_weights[j], to be added to the raw product; no row_weights: all 0."""
 
-    base: NDArray[np.int64]
-    row_sums: NDArray[np.int64]
-    row_weights: NDArray[np.int64]
+    base: NDArray[Any]
+    row_sums: NDArray[Any]
+    row_weights: NDArray[Any]
 
 
 def modulo_int64(number: int) -> int:

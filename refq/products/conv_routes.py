@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import get_num_threads
+from numba import config
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator
@@ -56,7 +56,7 @@ def _rows(g: Geometry, row_bytes: int) -> int:
     most = max(CHUNK_BYTES // max(row_bytes, 1), FEWEST_ROWS)
     if g.pixels <= most:
         return max(g.pixels, 1)
-    threads = int(get_num_threads())
+    threads = int(config.NUMBA_NUM_THREADS)
     return max(-(-g.pixels // (-(-g.pixels // (most * threads)) * threads)), 1)
 
 

@@ -22,7 +22,7 @@ COSTS = {
     512: {
         "popcount": Cost(30, 0.1, 170),
         "subsets": Cost(50, 0.1, 700),
-        "int8": Cost(28, 0.4, 80),
+        "int8": Cost(12, 0.1, 80),
         "int16": Cost(30, 0.8, 80),
     },
     256: {

@@ -21,13 +21,13 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """The same from 32 KiB on; below, asking for the address costs more than it saves."""
-    small = prod(shape) * np.dtype(dtype).itemsize <= 1 << 15
+    """The same from 512 KiB on; below, asking for the address costs more than it saves."""
+    small = prod(shape) * np.dtype(dtype).itemsize <= 1 << 19
     return np.empty(shape, dtype) if small else aligned(shape, dtype)
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """A view that cannot be written to: Numba compiles a kernel once for such arrays, whatever the caller's are."""
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view

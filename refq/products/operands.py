@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Span:
         return max(highest - self.low, self.high - lowest)
 
 
+@cache
 def _whole(encoding: Encoding) -> Span:
     return Span(encoding.minimum, encoding.maximum, encoding)
 
@@ -111,8 +113,7 @@ def _span(function: str, name: str, array: NDArray[Any], fmt: object) -> Span:
     if isinstance(fmt, IntFormat) and (fmt.bits > 16 or fmt.narrow_range):
         return Span(fmt.qmin, fmt.qmax)
     if fmt is not None:
-        declared = _whole(parse_encoding(fmt, f"{function}: {name}_format"))
-        return whole if whole == declared else declared
+        return _whole(parse_encoding(fmt, f"{function}: {name}_format"))
     in_range(function, name, array, -ACC_LIMIT, ACC_LIMIT)
     return Span(int(array.min()), int(array.max())) if array.size else Span(0, 0)
 

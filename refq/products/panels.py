@@ -12,11 +12,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from refq.products.memory import empty
-from refq.products.threads import share
 from refq.products.vectors import I64, joined, lanes_of, pointer, splat
-
-CELL_SECONDS = 3e-10
-"""To move a cell of a left operand."""
 
 
 def _interleaver(bits: int, rows: int) -> Any:
@@ -57,19 +53,22 @@ def _scatter(words, at, flip, out, place, rows, count):
 
 
 @cache
-def _filler(bits: int, rows: int) -> Any:
-    """A kernel `fill(words, flip, out, first, last)` for `panels`; panels first..last - 1."""
+def row_panels(bits: int, rows: int) -> Any:
+    """A kernel `fill(words, flip, out, first, last)`: panels first..last - 1 of a left operand, in tile order.
+
+    words (planes, count, cells), uint32 or uint64, C-contiguous; out, flat: (planes, last - first, cells, rows) words
+    ^ flip, 0 past the end. Whole vectors of whole panels are interleaved; what is left over goes word by word.
+    """
     interleave, lanes = _interleaver(bits, rows), 512 // bits
 
     @njit(nogil=True)
-    def fill(words, flip, out, first, last):
-        """Whole vectors of whole panels are interleaved; what is left over goes word by word."""
+    def fill(words, flip, target, first, last):
+        """The kernel."""
         planes, count, cells = words.shape
-        source, target = words.reshape(-1), out.reshape(-1)
+        source, place = words.reshape(-1), 0
         for p in range(planes):
             for panel in range(first, last):
                 at = (p * count + panel * rows) * cells
-                place = (p * out.shape[1] + panel) * cells * rows
                 there = min(rows, count - panel * rows)
                 whole = cells - cells % lanes if there == rows else 0
                 for c in range(0, whole, lanes):
@@ -80,24 +79,13 @@ def _filler(bits: int, rows: int) -> Any:
                 for r in range(there, rows):
                     for c in range(cells):
                         target[place + c * rows + r] = 0
+                place += cells * rows
 
     return fill
 
 
-def panels(words: NDArray[Any], rows: int, flip: int = 0) -> NDArray[Any]:
-    """Words (planes, count, cells), uint32 or uint64, as (planes, panels, cells, rows), 0 past the end.
-
-    All words ^ flip. words: C-contiguous, read-only.
-    """
-    planes, count, cells = words.shape
-    out = empty((planes, -(-count // rows), cells, rows), words.dtype)
-    fill, flips = _filler(8 * words.itemsize, rows), words.dtype.type(flip)
-    share(lambda first, last: fill(words, flips, out, first, last), out.shape[1], words.size * CELL_SECONDS)
-    return out
-
-
 def word_panels(words: NDArray[Any], columns: int) -> NDArray[Any]:
-    """The same for a right operand, whose panels are wide: (planes, panels, cells, columns)."""
+    """Words (planes, count, cells) of a right operand as (planes, panels, cells, columns), 0 past the end."""
     planes, count, cells = words.shape
     out = empty((planes, -(-count // columns), cells, columns), words.dtype)
     out[:] = 0

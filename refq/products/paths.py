@@ -12,18 +12,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.products.affine import Affine, modulo_int64
+from refq.products.affine import Affine
 from refq.products.bitplanes import packed
-from refq.products.blocks import tile_product
+from refq.products.blocks import GROUP, tile_product
+from refq.products.cells import dot_chunk, dot_offsets, left_words, right_panels
+from refq.products.inner import Inner, popcount_inner
 from refq.products.memory import aligned, read_only
 from refq.products.operands import Operand, Span
-from refq.products.panels import column_panels, panels, word_panels
+from refq.products.panels import word_panels
 from refq.products.rows import add_weighted_row
 from refq.products.subset_blocks import SCRATCH, subset_product
-from refq.products.threads import share
-from refq.products.tile import Inner, popcount_inner
+from refq.products.threads import parts, share
 
-Run = Callable[[Operand, Affine, NDArray[np.int64], float], None]
+Run = Callable[[Operand, Affine, NDArray[Any], float], None]
 
 
 class Ready(NamedTuple):
@@ -46,16 +47,19 @@ def _plane_offsets(left: Span, right: Span) -> tuple[int, int]:
     return first, second
 
 
-def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any, Affine, Any, float], None]:
-    """The product of panels, those of the longer side shared between threads."""
+def _tiles(inner: Inner, most: int, theirs: Any, weights: Any) -> Callable[[Any, Any, Affine, Any, float], None]:
+    """The product of left words and right panels, shared between threads by rows if each has a group of them."""
     product, columns = tile_product(inner), theirs.shape[1]
 
-    def run(ours: Any, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        rows = ours.shape[1]
-        if columns >= rows:
-            share(lambda j, end: product(ours, theirs, weights, most, *sums, out, 0, rows, j, end), columns, seconds)
+    def run(ours: Any, flip: Any, sums: Affine, out: NDArray[Any], seconds: float) -> None:
+        fixed = (ours, flip, theirs, weights, most, *sums, out)
+        rows, ranges = -(-ours.shape[1] // inner.rows), parts(seconds)
+        if ranges == 1:
+            product(*fixed, 0, rows, 0, columns)
+        elif columns == 1 or ours.shape[1] >= GROUP * ranges:
+            share(lambda i, end: product(*fixed, i, end, 0, columns), rows, seconds)
         else:
-            share(lambda i, end: product(ours, theirs, weights, most, *sums, out, i, end, 0, columns), rows, seconds)
+            share(lambda j, end: product(*fixed, 0, rows, j, end), columns, seconds)
 
     return run
 
@@ -66,8 +70,8 @@ def popcount(span: Span, right: Operand) -> Ready:
     theirs = right.once(inner, lambda: word_panels(right.planes().words, inner.columns))
     tiles = _tiles(inner, 1 << 50, theirs, _plane_weights(span, right.span))
 
-    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(panels(read_only(left.planes().words), inner.rows), sums, out, seconds)
+    def run(left: Operand, sums: Affine, out: NDArray[Any], seconds: float) -> None:
+        tiles(read_only(left.planes().words), np.uint64(0), sums, out, seconds)
 
     return Ready(*_plane_offsets(span, right.span), run)
 
@@ -88,7 +92,7 @@ def subsets(span: Span, right: Operand) -> Ready:
     theirs = right.once("columns", lambda: _column_planes(right))
     weights, blocks = _plane_weights(span, right.span), theirs.shape[2] // 8
 
-    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+    def run(left: Operand, sums: Affine, out: NDArray[Any], seconds: float) -> None:
         ours = read_only(left.planes().words)
         rows = ours.shape[1]
 
@@ -103,63 +107,14 @@ def subsets(span: Span, right: Operand) -> Ready:
     return Ready(*_plane_offsets(span, right.span), run)
 
 
-def offset_into(span: Span, low: int, high: int) -> int | None:
-    """What to take from every value so that it lies in low..high: 0, half the range (one bit flips), or any number."""
-    half = (high - low + 1) // 2
-    for offset in (0, -half if low == 0 else half, span.low - low):
-        if low <= span.low - offset and span.high - offset <= high:
-            return offset
-    return None
-
-
-def dot_offsets(inner: Inner, left: Span, right: Span) -> tuple[int | None, int | None]:
-    """(a, b) for the operand types of the inner product: uint8 x int8 for four a lane, int16 x int16 for two."""
-    if inner.depth == 4:
-        return offset_into(left, 0, 255), offset_into(right, -128, 127)
-    return offset_into(left, -(1 << 15), (1 << 15) - 1), offset_into(right, -(1 << 15), (1 << 15) - 1)
-
-
-def dot_chunk(inner: Inner, left: Span, right: Span) -> int:
-    """Cells that an int32 lane sums without overflow, offsets taken; 0 where an operand or one cell does not fit."""
-    a, b = dot_offsets(inner, left, right)
-    if a is None or b is None:
-        return 0
-    reach = max(a - left.low, left.high - a) * max(b - right.low, right.high - b) * inner.depth
-    return ((1 << 31) - 1) // max(reach, 1)
-
-
-def _codes(values: NDArray[Any], offset: int, inner: Inner) -> tuple[NDArray[Any], int]:
-    """values - offset as uint8 or uint16 modulo their size, and the bit that has to be flipped in them yet."""
-    dtype = np.dtype(np.uint8 if inner.depth == 4 else np.uint16)
-    if values.dtype.itemsize == dtype.itemsize:
-        return values.view(dtype), 1 << (8 * dtype.itemsize - 1) if offset else 0
-    return (values.astype(np.int64) - modulo_int64(offset) if offset else values).astype(dtype), 0
-
-
-def _left_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
-    """In tile order, 0 past the depth."""
-    codes, flip = _codes(values, offset, inner)
-    if codes.shape[1] % inner.depth:
-        # a flipped padding is 0
-        padding = np.full((len(codes), -codes.shape[1] % inner.depth), flip, codes.dtype)
-        codes = np.concatenate([codes, padding], axis=1)
-    words = read_only(codes.view(np.uint32)[None])
-    return panels(words, inner.rows, flip * (0x01010101 if inner.depth == 4 else 0x00010001))
-
-
-def _right_panels(values: NDArray[Any], offset: int, inner: Inner) -> NDArray[Any]:
-    codes, flip = _codes(values.T, offset, inner)
-    return column_panels(np.ascontiguousarray(codes), inner.columns, flip)
-
-
 def dot(inner: Inner, span: Span, right: Operand) -> Ready:
     """The integer dot product of the processor, in chunks that its 32-bit lanes hold."""
     a, b = (offset or 0 for offset in dot_offsets(inner, span, right.span))
-    theirs = right.once(inner, lambda: _right_panels(right.values(), b, inner))
+    theirs = right.once(inner, lambda: right_panels(right.values(), b, inner))
     tiles = _tiles(inner, dot_chunk(inner, span, right.span), theirs, np.ones((1, 1), np.int64))
 
-    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
-        tiles(_left_panels(left.values(), a, inner), sums, out, seconds)
+    def run(left: Operand, sums: Affine, out: NDArray[Any], seconds: float) -> None:
+        tiles(*left_words(left.values(), a, inner), sums, out, seconds)
 
     return Ready(a, b, run)
 
@@ -169,7 +124,7 @@ def exact_depth(left: Span, right: Span, digits: int) -> int:
     return (1 << digits) // max(left.largest * right.largest, 1)
 
 
-def _start(sums: Affine, out: NDArray[np.int64]) -> None:
+def _start(sums: Affine, out: NDArray[Any]) -> None:
     out[:] = sums.base
     if sums.row_weights.size:
         out += np.multiply.outer(sums.row_sums, sums.row_weights)
@@ -181,7 +136,7 @@ def blas(dtype: Any, span: Span, right: Operand) -> Ready:
     piece = min(exact_depth(span, right.span, np.finfo(dtype).nmant + 1), depth)
     theirs = right.once(dtype, lambda: np.ascontiguousarray(right.values().T, dtype))
 
-    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+    def run(left: Operand, sums: Affine, out: NDArray[Any], seconds: float) -> None:
         ours, product = left.values().astype(dtype), np.empty(out.shape, dtype)
         _start(sums, out)
         for first in range(0, depth, piece):
@@ -193,7 +148,7 @@ def blas(dtype: Any, span: Span, right: Operand) -> Ready:
 
 @njit(nogil=True)
 def _add_products(left, right, out, i0, i1):
-    """out[i] += left[i] . right modulo 2**64; left (M, K), right (K, N), int64."""
+    """out[i] += left[i] . right modulo the size of out; left (M, K), right (K, N), int64."""
     for i in range(i0, i1):
         for k in range(left.shape[1]):
             at = i * out.shape[1]
@@ -204,7 +159,7 @@ def plain(span: Span, right: Operand) -> Ready:
     """A loop in int64."""
     theirs = right.once(np.int64, lambda: np.array(right.values().T, np.int64, order="C"))
 
-    def run(left: Operand, sums: Affine, out: NDArray[np.int64], seconds: float) -> None:
+    def run(left: Operand, sums: Affine, out: NDArray[Any], seconds: float) -> None:
         ours = np.array(left.values(), np.int64, order="C")
         _start(sums, out)
         share(lambda start, stop: _add_products(ours, theirs, out, start, stop), len(ours), seconds)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from refq.products.cells import dot_chunk
+from refq.products.inner import Inner, bytes_inner, pairs_inner
 from refq.products.operands import Span
-from refq.products.paths import dot_chunk, exact_depth
-from refq.products.tile import Inner, bytes_inner, pairs_inner
+from refq.products.paths import exact_depth
 
 
 @dataclass(frozen=True)

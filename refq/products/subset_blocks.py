@@ -14,8 +14,8 @@ ROWS = 256
 """Rows that share a table; their counters, 1792 bytes each, stay in the second cache."""
 LOW_WORDS = 8 * WORDS
 """Words of the low counters of a row, and of a carry on its way up."""
-LEVEL = ROWS * WORDS
-"""Words of a slice of all rows."""
+LEVEL = (ROWS + 1) * WORDS
+"""Words of a slice of all rows; one row more than that, so that the levels of a row lie in different cache sets."""
 HIGH = TABLE_WORDS + ROWS * LOW_WORDS
 SCRATCH = HIGH + 2 * (HIGH_SLICES + 1) * LEVEL
 """Words a call of `subset_product` works in: the table, low counters row by row, high ones level by level."""
@@ -58,8 +58,8 @@ def subset_product(left, right, weights, base, row_sums, row_weights, out, scrat
     left (planes, M, words): bit planes along the depth. right (planes, 64 * words, WORDS * blocks): bit planes along
     the columns, rows past the depth 0. scratch: SCRATCH words of the caller's own, on a boundary of 64 bytes.
     """
-    numbers, chosen = np.empty((1, 512), np.int32), np.empty(ROWS, np.uint64)
-    words = left.shape[2]
+    numbers, chosen = np.empty(512, np.int32), np.empty(ROWS, np.uint64)
+    words, sums = left.shape[2], (base, row_sums, row_weights)
     for j in range(j0, j1):
         for row in range(i0, i1, ROWS):
             rows = min(ROWS, i1 - row)
@@ -72,4 +72,4 @@ def subset_product(left, right, weights, base, row_sums, row_weights, out, scrat
                         for i in range(rows):
                             low, high = TABLE_WORDS + i * LOW_WORDS, HIGH + i * WORDS
                             read_counters(scratch, low, high, LEVEL, stop - start, numbers)
-                            add_block(out, numbers, row + i, 512 * j, w, fresh, base, row_sums, row_weights)
+                            add_block(out, row + i, 1, 512 * j, 512, numbers, 0, w, fresh, sums)

@@ -19,76 +19,15 @@ Vectors of 512 bits are legal on every target; LLVM splits them where registers 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from refq.products.vectors import (
-    I8,
-    I16,
-    I32,
-    I64,
-    call,
-    joined,
-    lanes_of,
-    pointer,
-    splat,
-    target_features,
-    vector_bits,
-)
-
-PAIR_PRODUCTS = {512: "llvm.x86.avx512.pmaddw.d.512", 256: "llvm.x86.avx2.pmadd.wd", 128: "llvm.x86.sse2.pmadd.wd"}
-
-
-def and_popcount(builder: Any, acc: Any, left: Any, right: Any) -> Any:
-    """64 products of bits a lane."""
-    return builder.add(acc, call(builder, "llvm.ctpop.v8i64", acc.type, [builder.and_(left, right)]))
-
-
-def dot_bytes(builder: Any, acc: Any, left: Any, right: Any) -> Any:
-    """4 products uint8 x int8 a lane (VPDPBUSD); exact, for 4 * 255 * 128 < 2**31."""
-    return call(builder, "llvm.x86.avx512.vpdpbusd.512", acc.type, [acc, left, right])
-
-
-def dot_pairs(builder: Any, acc: Any, left: Any, right: Any) -> Any:
-    """2 products int16 x int16 a lane (PMADDWD), in as many instructions as a vector needs on this x86."""
-    lanes = vector_bits() // 32
-    halves, sums = ir.VectorType(I16, 2 * lanes), ir.VectorType(I32, lanes)
-    parts = []
-    for first in range(0, 16, lanes):
-        pair = [builder.bitcast(lanes_of(builder, v, range(first, first + lanes)), halves) for v in (left, right)]
-        parts.append(call(builder, PAIR_PRODUCTS[vector_bits()], sums, pair))
-    return builder.add(acc, joined(builder, parts))
-
-
-def dot_pairs_anywhere(builder: Any, acc: Any, left: Any, right: Any) -> Any:
-    """2 products int16 x int16 a lane, widened first; any target."""
-    halves = ir.VectorType(I16, 32)
-    pair = [builder.bitcast(v, halves) for v in (left, right)]
-    for parity in (0, 1):
-        wide = [builder.sext(lanes_of(builder, v, range(parity, 32, 2)), acc.type) for v in pair]
-        acc = builder.add(acc, builder.mul(*wide))
-    return acc
-
-
-@dataclass(frozen=True)
-class Inner:
-    """An inner product: its code, the lane it sums in, values a cell holds, and rows x vectors of the block."""
-
-    step: Callable[..., Any]
-    lane: Any
-    depth: int
-    rows: int
-    vectors: int
-
-    @property
-    def columns(self) -> int:
-        """Columns of the block."""
-        return self.vectors * 512 // int(self.lane.width)
+from refq.products.inner import Inner
+from refq.products.vectors import I8, I32, I64, call, pointer, resized, splat
 
 
 class Operands(NamedTuple):
@@ -99,25 +38,6 @@ class Operands(NamedTuple):
     next_left: Any
     right: Any
     next_right: Any
-
-
-def popcount_inner() -> Inner:
-    """And + popcount; without VPOPCNTDQ the count takes eight instructions and four registers of constants."""
-    rows, vectors = {512: (8, 2) if "avx512vpopcntdq" in target_features() else (4, 3), 256: (3, 1), 128: (1, 1)}[
-        vector_bits()
-    ]
-    return Inner(and_popcount, I64, 64, rows, vectors)
-
-
-def bytes_inner() -> Inner | None:
-    """uint8 x int8, four a lane, where the target has VNNI on 512 bits."""
-    return Inner(dot_bytes, I32, 4, 6, 4) if {"avx512vnni", "avx512bw"} <= target_features() else None
-
-
-def pairs_inner() -> Inner:
-    """int16 x int16, two a lane, on any target."""
-    rows, vectors = {512: (8, 3), 256: (5, 1), 128: (2, 1)}[vector_bits()]
-    return Inner(dot_pairs if "x86" in target_features() else dot_pairs_anywhere, I32, 2, rows, vectors)
 
 
 def _depth_loop(builder: Any, operands: Operands, cells: Any, starts: list[Any]) -> list[Any]:
@@ -164,46 +84,78 @@ def _lane_mask(builder: Any, flag: Any, lane: Any) -> Any:
     return mask if lane == I64 else builder.trunc(mask, lane)
 
 
-def register_tile(inner: Inner) -> Any:
-    """An intrinsic `tile(left, i, next_i, right, j, next_j, cells, blocks, b, keep)`: flat arrays, places in lanes.
+class Tiles(NamedTuple):
+    """Two intrinsics that compute a tile; arrays are flat, places in lanes or elements.
 
-    The rows x columns lanes at blocks[b:] become keep * themselves + the sums over `cells` >= 1 cells, keep 0 or 1.
+    to_blocks(left, right, blocks, (i, next_i, j, next_j, cells, b, keep)): the rows x columns lanes at blocks[b:]
+    become keep * themselves + the sums over `cells` >= 1 cells, keep 0 or 1.
+    to_result(..., out, base, (at, N, column)): instead, they + base[column:] become rows x columns elements of out,
+    int32 or int64, modulo their size: row r from out[at + r * N].
+
     The left panel starts at left[i], the right one at right[j], both in tile order; meanwhile the left panel at next_i
     is fetched, and a vector a cell from next_j of the right operand. Nothing is checked: the driver in blocks.py owns
     the shapes, and the bound under which lanes do not overflow.
     """
+
+    to_blocks: Any
+    to_result: Any
+
+
+def _sums(inner: Inner, context: Any, builder: Any, signature: Any, arguments: Any) -> tuple[list[Any], list[Any]]:
+    """Where the lanes of the block lie, and their sums."""
     vector = ir.VectorType(inner.lane, 512 // inner.lane.width)
+    bases = [pointer(context, builder, signature.args[a], arguments[a], inner.lane) for a in range(3)]
+    i, next_i, j, next_j, cells, b, keep = cgutils.unpack_tuple(builder, arguments[3])
 
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def at(array: int, place: Any, kind: Any) -> Any:
-            lanes = pointer(context, builder, signature.args[array], arguments[array], inner.lane)
-            return builder.bitcast(builder.gep(lanes, [place]), kind.as_pointer())
+    def vectors(array: int, place: Any) -> Any:
+        return builder.bitcast(builder.gep(bases[array], [place]), vector.as_pointer())
 
-        _, i, next_i, _, j, next_j, cells, _, b, keep = arguments
-        left = (at(0, place, inner.lane) for place in (i, next_i))
-        operands = Operands(inner, *left, *(at(3, place, vector) for place in (j, next_j)))
-        kept = splat(builder, _lane_mask(builder, keep, inner.lane), vector.count)
-        places = [builder.gep(at(7, b, vector), [I64(n)]) for n in range(inner.rows * inner.vectors)]
-        sums = [builder.and_(kept, builder.load(place, align=8)) for place in places]
-        for place, total in zip(places, _depth_loop(builder, operands, cells, sums), strict=True):
+    left, next_left = (builder.gep(bases[0], [place]) for place in (i, next_i))
+    operands = Operands(inner, left, next_left, vectors(1, j), vectors(1, next_j))
+    kept = splat(builder, _lane_mask(builder, keep, inner.lane), vector.count)
+    places = [builder.gep(vectors(2, b), [I64(n)]) for n in range(inner.rows * inner.vectors)]
+    starts = [builder.and_(kept, builder.load(place, align=8)) for place in places]
+    return places, _depth_loop(builder, operands, cells, starts)
+
+
+def _to_result(inner: Inner, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    _, sums = _sums(inner, context, builder, signature, arguments)
+    element, lanes = ir.IntType(signature.args[4].dtype.bitwidth), 512 // inner.lane.width
+    out, base = (pointer(context, builder, signature.args[a], arguments[a], element) for a in (4, 5))
+    place, stride, column = cgutils.unpack_tuple(builder, arguments[6])
+
+    def vector(array: Any, at: Any, n: int) -> Any:
+        start = builder.gep(array, [builder.add(at, I64(n % inner.vectors * lanes))])
+        return builder.bitcast(start, ir.VectorType(element, lanes).as_pointer())
+
+    for n, total in enumerate(sums):
+        added = builder.add(resized(builder, total, element), builder.load(vector(base, column, n), align=4))
+        row = builder.add(place, builder.mul(stride, I64(n // inner.vectors)))
+        builder.store(added, vector(out, row, n), align=4)
+    return context.get_dummy_value()
+
+
+def register_tiles(inner: Inner) -> Tiles:
+    """The tiles of an inner product."""
+
+    def block_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        for place, total in zip(*_sums(inner, context, builder, signature, arguments), strict=True):
             builder.store(total, place, align=8)
         return context.get_dummy_value()
 
-    @intrinsic
-    def tile(
-        typing_context: Any,
-        left: Any,
-        i: Any,
-        next_i: Any,
-        right: Any,
-        j: Any,
-        next_j: Any,
-        cells: Any,
-        blocks: Any,
-        b: Any,
-        keep: Any,
-    ) -> Any:
-        n = types.int64
-        return types.void(left, n, n, right, n, n, n, blocks, n, n), code
+    def result_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _to_result(inner, context, builder, signature, arguments)
 
-    return tile
+    seven, three = (types.UniTuple(types.int64, count) for count in (7, 3))
+
+    @intrinsic
+    def to_blocks(typing_context: Any, left: Any, right: Any, blocks: Any, places: Any) -> Any:
+        return types.void(left, right, blocks, seven), block_code
+
+    @intrinsic
+    def to_result(
+        typing_context: Any, left: Any, right: Any, blocks: Any, places: Any, out: Any, base: Any, there: Any
+    ) -> Any:
+        return types.void(left, right, blocks, seven, out, base, three), result_code
+
+    return Tiles(to_blocks, to_result)

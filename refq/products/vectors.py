@@ -48,6 +48,15 @@ def splat(builder: Any, scalar: Any, lanes: int) -> Any:
     return lanes_of(builder, builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, I32(0)), [0] * lanes)
 
 
+def resized(builder: Any, vector: Any, element: Any) -> Any:
+    """A vector of signed lanes with lanes of another width, modulo their size."""
+    width = vector.type.element.width
+    if width == element.width:
+        return vector
+    cast = builder.sext if width < element.width else builder.trunc
+    return cast(vector, ir.VectorType(element, vector.type.count))
+
+
 def joined(builder: Any, parts: list[Any]) -> Any:
     """The vectors one after another; a power of two of them."""
     while len(parts) > 1:

@@ -1,0 +1,1 @@
+"""The quantizers by their formulas, one number at a time."""
