@@ -21,7 +21,7 @@ class Cost(NamedTuple):
 COSTS = {
     512: {
         "popcount": Cost(30, 0.1, 170),
-        "subsets": Cost(50, 0.1, 700),
+        "subsets": Cost(50, 0.1, 900),
         "int8": Cost(12, 0.1, 80),
         "int16": Cost(30, 0.8, 80),
     },
@@ -41,7 +41,7 @@ COSTS = {
 EVERYWHERE = {"float32": Cost(28, 0.6, 50), "float64": Cost(28, 1.2, 25), "int64": Cost(20, 1.0, 3)}
 BY_FEATURE = {"popcount": ("avx512vpopcntdq", 600.0), "int8": ("avx512vnni", 200.0)}
 ADDED = 1e-9
-"""Seconds to add one float to the result."""
+"""Seconds to add one float, or one count of subsets, to the result."""
 TABLE_ROWS = 6
 """Rows that cost as much as the table of subsets."""
 
@@ -62,12 +62,18 @@ def _products(path: str, problem: Problem) -> float:
     return float(rows) * columns * problem.depth * pairs
 
 
+def _pieces(path: str, problem: Problem) -> int:
+    """How many partial results are added up one by one; those of tiles are counted in their speed."""
+    if path == "subsets":
+        return problem.plane_pairs
+    if path in DIGITS:
+        return -(-problem.depth // max(exact_depth(problem.left, problem.right, DIGITS[path]), 1))
+    return 0
+
+
 def seconds(path: str, problem: Problem) -> float:
     """An estimate for one core."""
     cost = _cost(path)
     start = cost.call * 1e-6 + cost.value * 1e-9 * problem.rows * problem.depth
-    adding = 0.0
-    if path in DIGITS:
-        piece = max(exact_depth(problem.left, problem.right, DIGITS[path]), 1)
-        adding = -(-problem.depth // piece) * problem.rows * problem.columns * ADDED
+    adding = _pieces(path, problem) * problem.rows * problem.columns * ADDED
     return start + adding + _products(path, problem) / cost.speed * 1e-9
