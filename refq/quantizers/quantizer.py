@@ -63,8 +63,8 @@ class Quantizer:
 def first_float(threshold: Fraction, inclusive: bool) -> float:
     """The smallest float64 that is at least the threshold, or that is beyond it.
 
-    >>> first_float(Fraction(1, 2), True), first_float(Fraction(1, 2), False) > 0.5, first_float(Fraction(1, 3), True) * 3
-    (0.5, True, 1.0)
+    >>> first_float(Fraction(1, 2), True), first_float(Fraction(1, 2), False) > 0.5
+    (0.5, True)
     """
     try:
         near = float(threshold)
