@@ -1,6 +1,8 @@
 """Work shared between threads: every part once, nothing shared twice, errors reach the caller, forked children live."""
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -61,6 +63,20 @@ def test_helpers_that_wake_late_and_helpers_that_have_gone():
         share(lambda start, stop, done=done: done.extend(range(start, stop)), 64, 1.0)
         assert sorted(done) == list(range(64))
         time.sleep(pause)
+
+
+def test_work_at_the_exit_of_the_interpreter_is_done_by_the_caller():
+    code = """
+import atexit
+import numpy as np
+from refq.products.threads import share
+share(lambda start, stop: None, 4, 1.0)
+done = []
+atexit.register(lambda: print(sorted(done)))
+atexit.register(lambda: share(lambda start, stop: done.extend(range(start, stop)), 4, 1.0))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert found.stdout == "[0, 1, 2, 3]\n"
 
 
 LEFT, RIGHT = codes("uint8", (700, 300), 1), codes("int8", (300, 700), 2)

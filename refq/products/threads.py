@@ -75,7 +75,11 @@ class _Helper:
         self.job, last, self.ticket = job, self.ticket, self.ticket + 1
         if not post(self.board, last, self.ticket):
             self.board[POSTED] = self.ticket
-            _pools[0].submit(self.attend)
+            try:
+                _pools[0].submit(self.attend)
+            except RuntimeError:
+                # at exit of the interpreter no thread can be had; the caller takes every range
+                self.board[POSTED] = GONE
 
     def attend(self) -> None:
         """Join job after job until none comes for a while."""
