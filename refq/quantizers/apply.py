@@ -9,10 +9,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 from refq.arguments import integer_array
+from refq.quantizers.buckets import bucket_codes, buckets_of
 from refq.quantizers.quantizer import Quantizer
 
-FEW_CUTS = 32
-"""Up to here every cut is compared, which vectorizes; beyond, the place is found by halving."""
+FEW_CUTS = 16
+"""Up to here every cut is compared, which vectorizes; beyond, a table of buckets guesses, or halving finds the place."""
 
 
 def real_array(function: str, name: str, values: Any) -> NDArray[Any]:
@@ -88,8 +89,9 @@ def _codes(x, cuts, lowest, spacing, inner, out):
 
 def _upward(cuts: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
     """The smallest numbers of the dtype that are at least the cuts: comparisons with them decide alike."""
-    near = cuts.astype(dtype)
-    return np.where(near < cuts, np.nextafter(near, dtype.type(np.inf)), near)
+    with np.errstate(over="ignore"):
+        near = cuts.astype(dtype)
+        return np.where(near < cuts, np.nextafter(near, dtype.type(np.inf)), near)
 
 
 def _inner(function: str, shape: tuple[int, ...], quantizer: Quantizer) -> int:
@@ -112,8 +114,26 @@ def quantize(values: Any, quantizer: Quantizer) -> NDArray[Any]:
     inner, out = _inner("quantize", x.shape, quantizer), np.empty(x.shape, quantizer.dtype)
     if x.size:
         cuts = _upward(quantizer.cuts, x.dtype)
-        _codes(x.reshape(-1), cuts, quantizer.lowest, quantizer.spacing, inner, out.reshape(-1))
+        many = cuts.shape[1] > FEW_CUTS
+        tables = buckets_of(cuts, quantizer.lowest, quantizer.spacing, x.size) if many else None
+        if tables is None:
+            _codes(x.reshape(-1), cuts, quantizer.lowest, quantizer.spacing, inner, out.reshape(-1))
+        else:
+            bucket_codes(x.reshape(-1), *tables, inner, out.reshape(-1))
     return out
+
+
+def _legal(array: NDArray[Any], quantizer: Quantizer) -> None:
+    """Every element a code; the error names the first that is not."""
+    low, high, spacing = quantizer.lowest, quantizer.highest, quantizer.spacing
+    inside = not array.size or (low <= int(array.min()) and int(array.max()) <= high)
+    if inside and (spacing == 1 or bool((array & 1).all())):
+        return
+    wrong = (array < low) | (array > high) | ((array & (spacing - 1)) != (low & (spacing - 1)))
+    place = np.unravel_index(int(np.argmax(wrong)), array.shape)
+    raise ValueError(
+        f"dequantize: codes{[int(i) for i in place]}={array[place]} is no code of {low}..{high} by {spacing}"
+    )
 
 
 def dequantize(codes: Any, quantizer: Quantizer) -> NDArray[np.float64]:
@@ -123,20 +143,13 @@ def dequantize(codes: Any, quantizer: Quantizer) -> NDArray[np.float64]:
     """
     array = integer_array("dequantize", "codes", codes)
     _inner("dequantize", array.shape, quantizer)
-    wrong = (array < quantizer.lowest) | (array > quantizer.highest)
-    wrong |= (array.astype(np.int64) - quantizer.lowest) % quantizer.spacing != 0
-    if wrong.any():
-        place = np.unravel_index(int(np.argmax(wrong)), array.shape)
-        raise ValueError(
-            f"dequantize: codes{[int(i) for i in place]}={array[place]} is no code of {quantizer.lowest}.."
-            f"{quantizer.highest} by {quantizer.spacing}"
-        )
+    _legal(array, quantizer)
     shape = [1] * array.ndim
     if quantizer.axis is not None:
         shape[quantizer.axis] = len(quantizer.step)
     zero, step = quantizer.zero_point.reshape(shape), quantizer.step.reshape(shape)
-    result: NDArray[np.float64] = (array.astype(np.int64) - zero) * step
-    return result
+    result: NDArray[np.float64] = np.subtract(array, zero, dtype=np.float64)  # exact: codes have 17 bits at most
+    return np.multiply(result, step, out=result)
 
 
 def thresholds(quantizer: Quantizer) -> NDArray[np.float64]:

@@ -57,7 +57,8 @@ class Quantizer:
         """Of the codes: the smallest integer dtype that holds the encoding."""
         unsigned = self.encoding.minimum >= 0
         small = self.encoding.maximum < (256 if unsigned else 128)
-        return np.dtype(f"{'u' if unsigned else ''}int{8 if small else 16}")
+        wide = self.encoding.maximum >= (65536 if unsigned else 32768)
+        return np.dtype(f"{'u' if unsigned else ''}int{8 if small else 32 if wide else 16}")
 
 
 def first_float(threshold: Fraction, inclusive: bool) -> float:
