@@ -1,0 +1,1 @@
+"""Handwritten digits from training to integer-only networks: `refq demo digits` (docs/digits.md)."""
