@@ -10,8 +10,7 @@ from typing import Any
 
 import click
 
-from verify import failures
-from verify.batchnorm_cli import VERBS
+from verify import batchnorm_cli, demo_cli, failures, tensor_cli
 from verify.failures import BackendError, FileRejectedError, NothingComparedError, UsageError
 from verify.options import checked, json_option
 
@@ -31,7 +30,7 @@ def main() -> None:
     """
 
 
-for _verb in VERBS:
+for _verb in (*batchnorm_cli.VERBS, *tensor_cli.VERBS, *demo_cli.VERBS):
     main.add_command(_verb)
 
 

@@ -1,0 +1,102 @@
+"""One tensor from an .npy or .npz file, without pickle; sizes are checked before anything is allocated."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verify.failures import FileRejectedError, UsageError
+from verify.files import require_readable, shown
+from verify.npz import BROKEN, HEADERS, METHODS
+
+MAX_FILE = 1 << 32
+FLOATS = ("f2", "f4", "f8")
+
+
+@contextmanager
+def _rejecting(where: str) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise FileRejectedError(
+            f"{where} is broken: {str(error).partition(chr(10))[0] or type(error).__name__}"
+        ) from None
+
+
+def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype of floats; nothing of the data is read."""
+    with _rejecting(where):
+        version = np.lib.format.read_magic(stream)
+        if version not in HEADERS:
+            raise ValueError(f"format version {version[0]}.{version[1]} is unknown")
+        shape, fortran, dtype = HEADERS[version](stream)
+    if dtype.hasobject or dtype.str[1:] not in FLOATS:
+        raise FileRejectedError(f"{where} has dtype {str(dtype)[:40]}; save float16, float32 or float64")
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise FileRejectedError(f"{where} has shape {shape}; save sizes of at least 0")
+    return shape, fortran, dtype
+
+
+def _read(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
+    """The array of a stream of `size` bytes, once header and size agree."""
+    shape, fortran, dtype = _header(stream, where)
+    with _rejecting(where):
+        declared, held = prod(shape) * dtype.itemsize, size - stream.tell()
+        data = stream.read(declared + 1) if declared == held else b""
+    if declared != held or len(data) != declared:
+        raise FileRejectedError(f"{where} declares shape {shape}, {declared} bytes, but holds {held}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+
+
+def _member(archive: zipfile.ZipFile, path: str, name: str | None) -> zipfile.ZipInfo:
+    """The member asked for, or the only one."""
+    infos = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    names = [info.filename.removesuffix(".npy") for info in infos]
+    if not infos:
+        raise FileRejectedError(f"{shown(path)} holds no array")
+    some = ", ".join(shown(n) for n in names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    if name is None and len(infos) > 1:
+        raise UsageError(f"{shown(path)} holds {len(infos)} arrays; pass --name, one of {some}")
+    if name is not None and name not in names:
+        raise UsageError(f"name={name!r} is not in {shown(path)}; legal: {some}")
+    if name is not None and names.count(name) > 1:
+        raise FileRejectedError(f"{shown(path)}: array {shown(name)} is there twice")
+    return infos[0] if name is None else infos[names.index(name)]
+
+
+def _from_archive(path: str, name: str | None) -> tuple[str, NDArray[Any]]:
+    with _rejecting(shown(path)):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        info = _member(archive, path, name)
+        found = info.filename.removesuffix(".npy")
+        where = f"{shown(path)}: array {shown(found)}"
+        if info.file_size > MAX_FILE or info.compress_type not in METHODS or info.flag_bits & 1:
+            how = f"{info.file_size} bytes, method {info.compress_type}{', encrypted' * (info.flag_bits & 1)}"
+            raise FileRejectedError(f"{where} has {how}; at most {MAX_FILE} bytes, stored or deflated, are read")
+        with _rejecting(where):
+            stream = archive.open(info)
+        with stream:
+            return found, _read(stream, info.file_size, where)
+
+
+def read_tensor(path: str, name: str | None) -> tuple[str | None, NDArray[Any]]:
+    """(its name in the archive, the array); .npz by its first bytes, else .npy.
+
+    FileRejectedError for whatever is wrong with the file, UsageError for a name that is missing or not there.
+    """
+    require_readable(path, MAX_FILE)
+    with Path(path).open("rb") as stream:
+        if stream.read(2) == b"PK":
+            return _from_archive(path, name)
+        if name is not None:
+            raise UsageError(f"name={name!r} chooses an array of an .npz file; {shown(path)} is none")
+        stream.seek(0)
+        return None, _read(stream, Path(path).stat().st_size, shown(path))
