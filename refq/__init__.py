@@ -1,6 +1,6 @@
 """refq: the exact arithmetic of quantized neural networks."""
 
-from refq import batchnorm
+from refq import batchnorm, networks, quantizers
 from refq.accumulation import ACCUMULATORS, Accumulator, Register
 from refq.encodings import Encoding, Kind, parse_encoding
 from refq.fixedpoint import derive, effective_scale, high_multiply, saturating_add, saturating_left_shift
@@ -84,6 +84,7 @@ __all__ = [
     "high_multiply",
     "max_error",
     "narrow",
+    "networks",
     "pack_planes",
     "pairs_at_risk",
     "parse_encoding",
@@ -95,6 +96,7 @@ __all__ = [
     "probes",
     "prove_accumulator",
     "quantize",
+    "quantizers",
     "requantize",
     "round_to_integer",
     "row_sums",

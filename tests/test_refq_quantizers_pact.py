@@ -110,7 +110,7 @@ def test_the_sum_is_exact():
 def test_plus_by_hand():
     """z = x n / alpha = 0.75 -> 1: (1 - 0.75) / 3 = 1/12; on a level nothing; in the clipped part 1."""
     for x, expected in ((0.5, 1 / 12), (2 / 3 * 2, 0.0), (2.0, 1.0), (-1.0, 0.0)):
-        assert pact_gradients(np.array([x]), 2.0, np.ones(1), plus_bits=2)[1] == pytest.approx(expected, abs=1e-16)
+        assert abs(pact_gradients(np.array([x]), 2.0, np.ones(1), plus_bits=2)[1] - expected) < 1e-16
 
 
 @given(st.lists(st.tuples(st.floats(-3, 3), st.floats(-9, 9)), max_size=8), st.floats(0.01, 3), st.sampled_from(ENDS))

@@ -13,7 +13,7 @@ from refq.quantizers.buckets import bucket_codes, buckets_of
 from refq.quantizers.quantizer import Quantizer
 
 FEW_CUTS = 16
-"""Up to here every cut is compared, which vectorizes; beyond, a table of buckets guesses, or halving finds the place."""
+"""Up to here every cut is compared, which vectorizes; beyond, a table of buckets decides, or halving."""
 
 
 def real_array(function: str, name: str, values: Any) -> NDArray[Any]:

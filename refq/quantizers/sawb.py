@@ -1,6 +1,6 @@
 """SAWB, statistics-aware weight binning (Choi et al. 2018/2019): the clip from two moments, no search.
 
-Formulas are those of reference/papers.md 4.2-4.4, read from released code; docs/sawb.md has all choices.
+Choi et al. 2018/2019 (arXiv 1807.06964), formulas as in released code; docs/sawb.md has all choices.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def fit_sawb(
     Both sums are exact, rounded once to float64; then each operation is one of float64. An all-zero tensor: alpha and
     step are 0, codes are those of alpha -> 0, every value 0.
     parameters: alpha, coefficients (c1, c2), set, grid, replaced (whether `negative` was used).
-    TypeError for the kind, ValueError for the range. Source: reference/papers.md 4.2-4.4.
+    TypeError for the kind, ValueError for the range. Source: arXiv 1807.06964.
 
     >>> from refq.quantizers.apply import dequantize, quantize
     >>> w = np.array([-3, -1, -1, 0, 1, 2, 4, 6], np.float32)
@@ -180,7 +180,7 @@ def sawb_gradient(values: Any, upstream: Any, quantizer: Quantizer, *, outside: 
     """The gradient through SAWB to the weights: straight through; `outside="zero"` stops it where |w| > alpha.
 
     values, upstream: floats of one shape; the answer has that shape, float32 if both are at most that wide, else
-    float64. alpha gets none: it is no parameter. Both forms are in released code (reference/papers.md 4.2).
+    float64. alpha gets none: it is no parameter. Both forms are in released code.
 
     >>> fit = fit_sawb(np.array([-3.0, -1, -1, 0, 1, 2, 4, 6]), 2)
     >>> sawb_gradient(np.array([-5.0, 1, 4]), np.array([0.5, 0.5, 0.5]), fit, outside="zero")

@@ -1,6 +1,6 @@
 """Coefficients of SAWB, alpha = rms * sqrt(E w**2) + mean * E|w|, as published and as fitted here; data only.
 
-Sources are those of reference/papers.md 4.3: nothing of it comes from the paper's own tables, which were not readable.
+They are those of released code; nothing comes from the paper's own tables, which were not readable.
 """
 
 from __future__ import annotations

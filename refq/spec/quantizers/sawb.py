@@ -1,6 +1,6 @@
 """SAWB, statistics-aware weight binning: alpha from two moments, then the nearest level of a grid.
 
-Choi et al. 2018/2019 (arXiv 1807.06964), read through released code: reference/papers.md 4.2-4.4. Alpha is a float64 of
+Choi et al. 2018/2019 (arXiv 1807.06964), as in released code. Alpha is a float64 of
 stated operations; a decision takes it, and the weight, as the exact rational it is.
 """
 
