@@ -12,6 +12,7 @@ from refq.quantizers.apply import dequantize, quantize, thresholds
 from refq.quantizers.buckets import buckets_of
 from refq.quantizers.grids import line_cuts
 from refq.quantizers.quantizer import Quantizer, first_float, one_channel
+from refq.quantizers.uniform import fit_uniform
 from refq.spec.rounding import round_to_integer
 
 
@@ -118,9 +119,20 @@ def test_cuts_are_the_first_floats_of_their_levels(rounding):
 
 def test_first_float_beyond_the_range():
     assert first_float(Fraction(10) ** 400, True) == np.inf
-    assert first_float(Fraction(-(10**400)), False) == -np.inf
+    assert first_float(Fraction(-(10**400)), False) == -np.finfo(np.float64).max
     assert first_float(Fraction(0), False) == 5e-324
     assert one_channel([1.0, 2.0]).shape == (1, 2)
+
+
+def test_infinity_gets_the_end_code_also_where_the_first_cut_is_beyond_the_range():
+    quantizer = fit_uniform(np.array([-1.79e308, 1.7e308]), 2, symmetric=False, rounding=Rounding.CEIL)
+    assert quantize(np.array([-np.inf, -1.79e308, np.inf]), quantizer).tolist() == [-2, -1, 1]
+
+
+def test_one_code_without_axes():
+    quantizer = staircase("int5", [EVEN])
+    for code in (3, np.int8(3), np.array(3, np.uint8)):
+        assert_same(got=dequantize(code, quantizer), expected=np.array(0.75))
 
 
 def test_bad_input():

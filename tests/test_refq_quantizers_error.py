@@ -14,7 +14,7 @@ from refq.encodings import Encoding, Kind
 from refq.quantizers.apply import dequantize, quantize
 from refq.quantizers.error import best_factor, level_values, quantization_error
 from refq.quantizers.error_table import METHODS, error_table, grid_of
-from refq.quantizers.lane_sums import BLOCK
+from refq.quantizers.lane_sums import BLOCK, magnitude_and_square_sums
 from refq.quantizers.mse import minimum_mse
 from refq.quantizers.quantizer import Quantizer
 from refq.quantizers.sawb import fit_sawb
@@ -111,6 +111,14 @@ def test_any_tensor_equals_the_definition(values, bits):
     fit = fit_sawb(x, bits)
     assert given_by(quantization_error(x, fit)) == defined(x, fit)
     assert quantization_error(x, fit).entropy <= bits
+
+
+@pytest.mark.parametrize("size", [1e-170, 5e-324, 0.0])
+def test_sums_that_pairs_of_floats_cannot_decide(size):
+    """Squares below 2**-800, and below every float64: in integers, which takes a moment, not a minute."""
+    x = np.full(10**6, size)
+    magnitudes, squares = magnitude_and_square_sums(x)
+    assert (magnitudes, squares) == (float(10**6 * Fraction(size)), float(10**6 * Fraction(size) ** 2))
 
 
 @pytest.mark.parametrize(

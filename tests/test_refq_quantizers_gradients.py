@@ -65,6 +65,12 @@ def test_every_method_passes_all_or_its_range():
         assert straight_through(x, up, quantizer, outside="zero").tolist() == expected
 
 
+def test_one_number_without_axes():
+    one = np.array(0.5, np.float32)
+    for got in (dorefa_weight_gradient(one, one), xnor_gradient(one, one), clipped_gradient(one, one, 0, 1)):
+        assert (type(got), got.shape, got.dtype) == (np.ndarray, (), np.dtype(np.float32))
+
+
 def test_channels():
     w = np.array([[1.0, -1.0], [3.0, -3.0]])
     x = np.full((2, 2), 2.0)
@@ -124,6 +130,7 @@ def test_layouts():
 
 ONE, ACTIVATIONS = np.ones(2), fit_dorefa_activations(2)
 BAD = [
+    (lambda: clipped_gradient(ONE, ONE, np.nan, 1), ValueError, "clipped_gradient: low has nan; pass numbers"),
     (
         lambda: clipped_gradient(ONE, ONE, 0, 1, ends="x"),
         ValueError,

@@ -151,6 +151,14 @@ def test_channels(axis):
             assert_same(got=quantizer.step[channel : channel + 1], expected=single.step)
 
 
+def test_a_float32_just_below_delta_is_not_among_the_kept():
+    """x = float32(14 / 23) < delta = 7/30 (x + 2), which float32 rounds to x."""
+    w = np.array([14 / 23, 1.0, 1.0], np.float32)
+    assert np.float32(Fraction(7, 30) * (Fraction(float(w[0])) + 2)) == w[0]
+    quantizer = fit_ternary(w)
+    assert (quantize(w, quantizer).tolist(), quantizer.step.tolist()) == ([0, 1, 1], [1.0])
+
+
 def test_zeros_and_a_threshold_beyond_all():
     for choose in ("twn", "mse"):
         zeros = fit_ternary(np.zeros((2, 2)), choose=choose)

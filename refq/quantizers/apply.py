@@ -148,7 +148,8 @@ def dequantize(codes: Any, quantizer: Quantizer) -> NDArray[np.float64]:
     if quantizer.axis is not None:
         shape[quantizer.axis] = len(quantizer.step)
     zero, step = quantizer.zero_point.reshape(shape), quantizer.step.reshape(shape)
-    result: NDArray[np.float64] = np.subtract(array, zero, dtype=np.float64)  # exact: codes have 17 bits at most
+    # exact: codes have 17 bits at most; an array also without axes
+    result: NDArray[np.float64] = np.asarray(np.subtract(array, zero, dtype=np.float64))
     return np.multiply(result, step, out=result)
 
 

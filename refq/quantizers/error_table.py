@@ -126,9 +126,10 @@ def error_table(
 ) -> tuple[ErrorRow, ...]:
     """Every method that has the width, at every width, in the order of `bits`, then of `methods`.
 
-    values: float16, float32 or float64, any shape, not empty, finite. bits: 1..8, beyond which the search over all zero
-    points takes minutes. A method that refuses the tensor (a
-    set of coefficients without that width, say) has a row that says so. Errors as `quantization_error`.
+    values: float16, float32 or float64, any shape, not empty, finite; float64 magnitudes 0 or 2**-400..2**400, as the
+    optimum needs them (`minimum_mse`). bits: 1..8, beyond which the search over all zero points takes minutes. A method
+    that refuses the tensor (a set of coefficients without that width, say) has a row that says so. Errors as
+    `quantization_error`.
 
     >>> import numpy as np
     >>> rows = error_table(np.array([-3.0, -1, -1, 0, 1, 2, 4, 6]), [2])

@@ -59,6 +59,8 @@ def clipped_gradient(values: Any, upstream: Any, low: Any, high: Any, *, ends: s
 
 def _bound(name: str, value: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
     bound = np.asarray(value, np.float64)
+    if np.isnan(bound).any():
+        raise ValueError(f"clipped_gradient: {name} has nan; pass numbers or infinities")
     try:
         return np.broadcast_to(bound, shape)
     except ValueError as error:
@@ -119,7 +121,7 @@ def dorefa_weight_gradient(values: Any, upstream: Any, *, maximum: str = "consta
         at = np.abs(t) == top
         share = float(exact_sum(up * t)) / top / np.count_nonzero(at)
         result = result - np.where(at, share * np.sign(t) * slope, 0.0)
-    rounded: NDArray[Any] = result.astype(dtype)
+    rounded: NDArray[Any] = np.asarray(result, dtype)
     return rounded
 
 
@@ -141,5 +143,5 @@ def xnor_gradient(values: Any, upstream: Any, axis: int | None = None) -> NDArra
         shape[axis] = len(rows)
     means = np.array([float(exact_sum(np.abs(row)) / row.size) for row in rows]).reshape(shape)
     factor = 1 / rows.shape[1] + np.where(np.abs(x) <= 1, means, 0.0)
-    result: NDArray[Any] = (up * factor).astype(np.result_type(x, up))
+    result: NDArray[Any] = np.asarray(up * factor, np.result_type(x, up))
     return result

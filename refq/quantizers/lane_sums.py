@@ -6,13 +6,14 @@ pairs lose is bounded; where that could change the float64 the sum rounds to, ex
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import fsum
 from typing import Any
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+
+from refq.quantizers.mse_sums import exact_squares
 
 LANES = 256
 BLOCK = 1024 * LANES
@@ -85,12 +86,6 @@ def _decided(x: NDArray[Any], add: Any) -> float | None:
     return below if below == above else None
 
 
-def _exact_squares(x: NDArray[Any]) -> float:
-    if x.dtype == np.float32:
-        return fsum(a * a for a in x.tolist())
-    return float(sum(Fraction(a) ** 2 for a in x.tolist()))
-
-
 def magnitude_and_square_sums(x: NDArray[Any]) -> tuple[float, float]:
     """The float64 nearest to sum |x| and to sum x**2; x float32 or float64 of at most LARGEST, any shape.
 
@@ -104,5 +99,5 @@ def magnitude_and_square_sums(x: NDArray[Any]) -> tuple[float, float]:
     magnitudes = _decided(flat, _magnitudes)
     return (
         fsum(np.abs(flat).tolist()) if magnitudes is None else magnitudes,
-        _exact_squares(flat) if squares is None else squares,
+        float(exact_squares(flat)) if squares is None else squares,
     )

@@ -127,7 +127,7 @@ def minimum_mse(values: Any, bits: int, *, grid: str = "zero") -> LeastError:
     >>> found.step, found.alpha, found.error
     (6.0, 6.0, 3.25)
     """
-    if grid not in GRIDS:
+    if not isinstance(grid, str) or grid not in GRIDS:
         raise ValueError(f"minimum_mse: grid={grid!r} is unknown; legal: {', '.join(GRIDS)}")
     codes = GRIDS[grid](integer("minimum_mse", "bits", bits, 2 if grid == "zero" else 1, MOST_BITS))
     x = _checked("minimum_mse", finite_array("minimum_mse", "values", values), "values", max(codes[-1], -codes[0]))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from refq.encodings import Encoding, Kind
 
+LARGEST = float(np.finfo(np.float64).max)
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
@@ -70,7 +71,7 @@ def first_float(threshold: Fraction, inclusive: bool) -> float:
     try:
         near = float(threshold)
     except OverflowError:
-        return inf if threshold > 0 else -inf
+        return inf if threshold > 0 else -LARGEST
     difference = Fraction(near) - threshold
     below = difference < 0 or (difference == 0 and not inclusive)
     return nextafter(near, inf) if below else near

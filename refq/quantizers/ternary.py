@@ -22,7 +22,9 @@ SEVEN_TENTHS = Fraction(7, 10)
 def _rule_of_thumb(row: NDArray[Any], factor: Fraction) -> tuple[Fraction, Fraction]:
     """(delta, alpha): factor * mean |w|, and the mean of the magnitudes beyond it."""
     delta = factor * absolute_sum(row) / row.size
-    kept = np.abs(row[(row >= first_float(delta, False)) | (row <= -first_float(delta, False))])
+    # a plain float would be rounded to the dtype of the row
+    cut = np.float64(first_float(delta, False))
+    kept = np.abs(row[(row >= cut) | (row <= -cut)])
     return delta, exact_sum(kept) / max(kept.size, 1)
 
 
