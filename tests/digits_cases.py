@@ -10,6 +10,7 @@ from verify.digits import demo
 from verify.digits.data import load_split
 from verify.digits.plan import METHODS
 from verify.digits.training import Budget
+from verify.digits.twin import run_twin
 
 NEEDS_DIGITS = pytest.mark.skipif(find_spec("sklearn") is None, reason="scikit-learn, with the digits, is missing")
 BUDGET, SAMPLES = Budget(1, 1, 1), 3
@@ -31,3 +32,10 @@ def trained_nets():
         base = demo.train_float(data.some(128), BUDGET, silent)
         found = {m.name: demo.train_quantized(base, m, data.some(128), BUDGET, silent) for m in METHODS}
     return base, found, test.some(SAMPLES)
+
+
+@cache
+def exact_twin(name):
+    """Every tensor of one of those nets on the test samples."""
+    _, found, test = trained_nets()
+    return run_twin(found[name], test.pixels)

@@ -77,6 +77,7 @@ HOSTILE = [
     (lambda a: redeclared(a, "7.bias", np.zeros(4, np.int32)), "step 'logits': bias is int32"),
     (lambda a: redeclared(a, "1.fixed", a["1.fixed"][:, :4]), "array fixed has shape (2, 4); (forms, 6) is legal"),
     (lambda a: redeclared(a, "1.fixed", a["1.fixed"].astype(np.int32)), "array fixed has dtype int32; int64 is legal"),
+    (lambda a: redeclared(a, "3.shift", np.zeros((0, 7), int)), "array shift has shape (0, 7); (forms, 7) is legal"),
     (lambda a: redeclared(a, "1.fixed", a["1.fixed"] * 0), "FixedPoint: divisor=0 is not positive"),
     (lambda a: redeclared(a, "1.fixed", a["1.fixed"][[0, 0]]), "the channels of its forms are not 0, 1, 2, ..."),
     (lambda a: redeclared(a, "1.fixed", a["1.fixed"][:1]), "the channels of its forms are not 0, 1, 2, ..."),

@@ -10,7 +10,7 @@ from refq_cases import assert_same
 
 from refq.channels import FixedPoint, ShiftForm, ThresholdForm
 from refq.formats import Rounding
-from refq.networks import IntegerNetwork, Step, norm_forms, run, summary, tensor_ranges
+from refq.networks import IntegerNetwork, Step, norm_forms, ranges, run, summary, tensor_ranges
 from refq.products.ranges import accumulator_ranges
 from refq.spec.batchnorm import batchnorm, threshold_batchnorm
 from refq.spec.networks import by_form
@@ -19,9 +19,9 @@ from refq.spec.networks import by_form
 @pytest.mark.parametrize("name", NETS)
 def test_no_sample_leaves_its_interval(name):
     network = NETS[name]()
-    ranges, tensors = tensor_ranges(network), run(network, samples(name, 40), keep=True)
+    intervals, tensors = tensor_ranges(network), run(network, samples(name, 40), keep=True)
     for step, tensor in tensors.items():
-        found = ranges[step]
+        found = intervals[step]
         assert found.shape == tensor.shape[1:]
         assert (found.low <= tensor).all()
         assert (tensor <= found.high).all()
@@ -45,11 +45,11 @@ def test_intervals_are_attained(name, kernel, stride, padding):
     network = IntegerNetwork(steps, name, (2, 3, 1))
     pair = (-1, 1) if name == "bipolar" else (0, 1)
     every = np.array(list(product(pair, repeat=6))).reshape(-1, 2, 3, 1)
-    tensors, ranges = run(network, every, keep=True), tensor_ranges(network)
+    tensors, intervals = run(network, every, keep=True), tensor_ranges(network)
     for step in ("sums", "codes"):
         wide = tensors[step].astype(np.int64)
-        assert_same(got=ranges[step].low, expected=wide.min(axis=(0, 1, 2)))
-        assert_same(got=ranges[step].high, expected=wide.max(axis=(0, 1, 2)))
+        assert_same(got=intervals[step].low, expected=wide.min(axis=(0, 1, 2)))
+        assert_same(got=intervals[step].high, expected=wide.max(axis=(0, 1, 2)))
 
 
 def test_where_a_position_sees_every_tap_it_is_the_range_of_the_layer():
@@ -60,11 +60,35 @@ def test_where_a_position_sees_every_tap_it_is_the_range_of_the_layer():
     assert_same(got=found.high, expected=plain.upper)
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_intervals_filter_by_filter_are_those_of_all_at_once(name, monkeypatch):
+    network = NETS[name]()
+    expected = tensor_ranges(network)
+    monkeypatch.setattr(ranges, "MOST_TERMS", 1)
+    for step, found in tensor_ranges(network).items():
+        assert_same(got=found.low, expected=expected[step].low)
+        assert_same(got=found.high, expected=expected[step].high)
+
+
 def test_intervals_of_two_branches_add():
-    ranges = tensor_ranges(shift_net())
-    form, ends = shift_net().steps[4].forms[1], [ranges[name] for name in ("c2", "short")]
+    intervals = tensor_ranges(shift_net())
+    form, ends = shift_net().steps[4].forms[1], [intervals[name] for name in ("c2", "short")]
     low, high = (sum(int(getattr(tensor, end)[1]) for tensor in ends) for end in ("low", "high"))
-    assert (int(ranges["q2"].low[1]), int(ranges["q2"].high[1])) == (by_form(low, form), by_form(high, form))
+    assert (int(intervals["q2"].low[1]), int(intervals["q2"].high[1])) == (by_form(low, form), by_form(high, form))
+
+
+def test_the_sum_of_two_branches_is_an_accumulator_too():
+    """7 * 15 = 105 takes 8 bits, 105 + 105 = 210 takes 9."""
+    seven = np.full((1, 1, 1, 1), 7, np.int8)
+    steps = (
+        conv("a", "input", seven, ("int4", "uint4")),
+        conv("b", "input", seven, ("int4", "uint4")),
+        Step("one", "requantize", ("a",), forms=(ShiftForm(0, 4, -7, 7),)),
+        Step("both", "requantize", ("a", "b"), forms=(ShiftForm(0, 4, -7, 7),)),
+    )
+    found = summary(IntegerNetwork(steps, "uint4", (1, 1, 1)))
+    assert [step.accumulator_bits for step in found.steps] == [8, 8, None, 9]
+    assert found.accumulator_bits == 9
 
 
 def test_summary_counted_by_hand():

@@ -8,10 +8,11 @@ import pytest
 from network_cases import NETS, conv, fixed_point_net
 
 from refq.channels import FixedPoint, ShiftForm, ThresholdForm
-from refq.networks import IntegerNetwork, Step, check
+from refq.networks import IntegerNetwork, Step, check, checks
 
 KERNEL = np.ones((2, 3, 3, 1), np.int8)
 ROWS = np.ones((2, 16), np.int8)
+FAT = np.broadcast_to(np.int8(0), (1, 4097, 4096, 1))
 LINE = Step("line", "flatten", ("input",))
 LINES = (FixedPoint(1, 0, 1, 0, 3),)
 PIXELS = conv("x", "input", KERNEL, ("int2", "uint4"))
@@ -53,6 +54,7 @@ STEPS = [
     (replace(PIXELS, weights=KERNEL > 0), TypeError, "weights is bool; pass"),
     (replace(PIXELS, weights=KERNEL[0]), ValueError, "weights has shape (3, 3, 1); pass (O, kh, kw, I)"),
     (replace(PIXELS, weights=KERNEL[:0]), ValueError, "weights has shape (0, 3, 3, 1); pass (O, kh, kw, I)"),
+    (replace(PIXELS, weights=FAT), ValueError, "weights has shape (1, 4097, 4096, 1), a filter of more than 16777216"),
     (replace(SUMS, weights=KERNEL), ValueError, "weights has shape (2, 3, 3, 1); pass (O, I)"),
     (replace(PIXELS, weights=KERNEL * 2), ValueError, "weights[0, 0, 0, 0]=2 is outside int2 -2..1"),
     (replace(PIXELS, weights=KERNEL * 2, weight_format="odd2"), ValueError, "weights[0, 0, 0, 0]=2 is outside odd2"),
@@ -147,6 +149,17 @@ def test_refused_frames(wrong, error, message):
     with pytest.raises(error) as caught:
         check(replace(fixed_point_net(), **wrong))
     assert str(caught.value).startswith(f"check: {message}")
+
+
+def test_many_large_tensors_are_refused(monkeypatch):
+    """Each is legal; the intervals of all would fill the memory, and a file of 400 bytes can name them."""
+    monkeypatch.setattr(checks, "MOST_INTERVALS", 40)
+    lines = [replace(LINE, name=f"line{i}") for i in range(3)]
+    check(network(*lines[:2], ADD))
+    with pytest.raises(
+        ValueError, match=r"^check: step 'line2': the tensors up to here have more than 40 channels and"
+    ):
+        check(network(*lines))
 
 
 def test_sums_that_could_overflow():

@@ -4,11 +4,12 @@ import json
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from digits_cases import NEEDS_DIGITS, SAMPLES, row, silent, trained_nets
+from digits_cases import NEEDS_DIGITS, SAMPLES, exact_twin, row, silent, trained_nets
 from refq_cases import assert_same
 
 from refq.channels import FixedPoint, ShiftForm
@@ -19,7 +20,6 @@ from verify.digits.comparison import compare
 from verify.digits.data import load_split
 from verify.digits.export import export
 from verify.digits.plan import METHODS
-from verify.digits.twin import run_twin
 from verify.failures import NothingComparedError, UsageError
 
 pytestmark = NEEDS_DIGITS
@@ -75,7 +75,7 @@ def test_the_network_holds_integers_only(nets, method):
 def test_a_weight_a_bias_or_a_shift_off_by_one_is_seen(nets):
     for name, place in (("pact-sawb-4", "conv3"), ("shift-4", "conv2")):
         net, pixels = nets[1][name], nets[2].pixels
-        network, twin = export(net), run_twin(net, pixels)
+        network, twin = export(net), exact_twin(name)
         tampered = [replace(step, **fault(step, place)) for step in network.steps]
         got = run(replace(network, steps=tuple(tampered)), pixels, keep=True)
         wrong = [one for one in compare(got, twin) if one.differ]
@@ -155,6 +155,9 @@ def test_what_cannot_be_asked_is_one_line(monkeypatch, tmp_path):
     done = invoke("--method", "shift-4", "--epochs", "1", "--samples", "1", "--save", str(tmp_path / "file" / "in"))
     assert isinstance(done.exception, UsageError)
     assert "cannot be written" in str(done.exception)
+    if Path("/proc/self").is_dir():
+        # it exists, and not even root can make a file in it
+        assert "save='/proc/self' cannot be written" in str(invoke("--save", "/proc/self").exception)
     assert "'pact-sawb-3' is not one of" in str(invoke("--method", "pact-sawb-3").exception)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert str(invoke().exception) == "demo: scikit-learn is not installed; pip install 'refq[digits]'"

@@ -4,16 +4,15 @@ from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
-from digits_cases import NEEDS_DIGITS, row, trained_nets
+from digits_cases import NEEDS_DIGITS, exact_twin, row, trained_nets
 
 from refq.formats import Rounding
 from refq.quantizers.pact import fit_pact
 from refq.quantizers.uniform import fit_uniform
 from refq.spec.batchnorm import batchnorm
-from verify.digits import float_twin
+from verify.digits import float_twin, gradients
 from verify.digits.frozen import Norm, TrainedLayer, channel_of
 from verify.digits.plan import Layer
-from verify.digits.twin import run_twin
 
 
 def tie_layer():
@@ -47,13 +46,46 @@ def test_exact_values_and_boundaries():
     assert not float_twin.boundary_between(Fraction(-1, 4), 0.25)
 
 
+def test_a_class_is_explained_where_logits_are_as_good_as_tied_and_by_nothing_else():
+    """Code 1 under weights 3 and 3: both logits are 3, float32 may take either."""
+    plan = Layer("logits", "conv4", (1, 2), size=1, kind="dense", raw=True)
+    quantizer = replace(fit_uniform(row(12.7), 8), step=np.array([0.1]))
+    layer = TrainedLayer(plan, np.array([[3], [3]]), "int8", "uint2", quantizer, Fraction(1), bias=row(0, 0))
+    logits = np.array([[0.3, 0.3000001], [0.3, 0.2]], np.float32)
+    tied = float_twin._classes(layer, logits, np.array([[1], [1]]), np.array([0, 0]))
+    assert [(one.place, one.codes, one.distance, one.explained) for one in tied.own] == [((0,), (0, 1), 0.0, True)]
+    apart = replace(layer, codes=np.array([[3], [2]]))
+    found = float_twin._classes(apart, logits, np.array([[1], [1]]), np.array([0, 0]))
+    assert [(one.place, one.distance, one.explained) for one in found.own] == [((0,), 1.0, False)]
+    inherited = float_twin._classes(apart, logits[1:], np.array([[1]]), np.array([1]))
+    assert (inherited.differ, inherited.own) == (1, ())
+
+
 @NEEDS_DIGITS
 def test_a_float32_pass_with_another_gamma_is_not_explained_and_what_follows_is_inherited():
     _, found, test = trained_nets()
     net = found["pact-sawb-2"]
     gamma = {"conv1.gamma": net.trained.parameters["conv1.gamma"] * np.float32(1.5)}
     other = replace(net, trained=replace(net.trained, parameters=net.trained.parameters | gamma))
-    layers = float_twin.float_layers(other, test.pixels, run_twin(net, test.pixels))
+    layers = float_twin.float_layers(other, test.pixels, exact_twin("pact-sawb-2"))
     assert layers[0].differ == len(layers[0].own) > 0
     assert not any(one.explained for one in layers[0].own)
     assert all(layer.differ > 0 and not layer.own for layer in layers[1:4])
+
+
+@NEEDS_DIGITS
+def test_a_float32_pass_that_adds_pools_or_classifies_otherwise_is_not_explained(monkeypatch):
+    _, found, test = trained_nets()
+    net = found["pact-sawb-2"]
+    twin = exact_twin("pact-sawb-2")
+    bias = {
+        "logits.bias": net.trained.parameters["logits.bias"] - 1000 * np.eye(10, dtype=np.float32)[twin["class"][0]]
+    }
+    other = replace(net, trained=replace(net.trained, parameters=net.trained.parameters | bias))
+    last = float_twin.float_layers(other, test.pixels, twin)[-1]
+    assert last.differ == len(last.own) > 0
+    assert not any(one.explained for one in last.own)
+    pool = gradients.max_pool
+    monkeypatch.setattr(gradients, "max_pool", lambda x, size: (-pool(-x, size)[0], None))
+    lost = {layer.layer: layer.lost for layer in float_twin.float_layers(net, test.pixels, twin)}
+    assert lost["conv1"] == lost["conv2"] == 0 < min(lost["conv3"], lost["conv4"])

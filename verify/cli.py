@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,11 +12,17 @@ import click
 from verify import batchnorm_cli, demo_cli, failures, tensor_cli
 from verify.failures import BackendError, FileRejectedError, NothingComparedError, UsageError
 from verify.options import checked, json_option
+from verify.progress import shown_progress
 
 _SCALE = "0.25, 1/4, a float32 pattern 0x3e800000, MULTIPLIER>>SHIFT, or INPUT*WEIGHT/OUTPUT of float32 scales"
 
 _SECONDS = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=0)
+
+
+def _asking(text: str) -> str:
+    """One line an op, whatever it is asked."""
+    return f"asking {text.partition(': ')[0]}"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,29 +49,6 @@ def _scale_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr that vanishes when done; where that is no terminal, one line an op."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        seen: set[str] = set()
-
-        def say(text: str, done: int, total: int) -> None:
-            op = text.partition(": ")[0]
-            if op not in seen:
-                seen.add(op)
-                print(f"refq: asking {op}, {total} cases", file=sys.stderr)
-
-        yield say
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
 
 
 @main.command("list")
@@ -189,7 +171,7 @@ def identify(backend: str, ops: tuple[str, ...], timeout: float, details: bool, 
     from verify.campaign import identify_backend
     from verify.report import console, op_record, print_json, print_verdict
 
-    with _progress() as progress:
+    with shown_progress(_asking) as progress:
         result = identify_backend(backend, ops, timeout, progress)
     if as_json:
         reports = [op_record(v) for v in result.done] + result.failure_records()
@@ -212,7 +194,7 @@ def verify_(backend: str, rule: str, ops: tuple[str, ...], timeout: float, error
     from verify.campaign import verify_backend
     from verify.report import conformance_record, console, print_conformance, print_json
 
-    with _progress() as progress:
+    with shown_progress(_asking) as progress:
         result = verify_backend(backend, rule, ops, timeout, errors, progress)
     if as_json:
         reports = [conformance_record(c) for c in result.done] + result.failure_records()

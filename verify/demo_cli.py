@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 import click
 
 from verify import failures
 from verify.options import json_option
+from verify.progress import shown_progress
 
 METHODS = ("pact-sawb-2", "pact-sawb-4", "balanced-2", "balanced-4", "shift-4")
 _COUNT = click.IntRange(min=1)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr that vanishes when done; where that is no terminal, one line a stage."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        seen: set[str] = set()
-
-        def say(text: str, done: int, total: int) -> None:
-            if text not in seen:
-                seen.add(text)
-                print(f"refq: {text}", file=sys.stderr)
-
-        yield say
-        return
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-        yield lambda text, done, total: bar.update(task, description=text, completed=done, total=total)
 
 
 @click.group()
@@ -69,7 +44,7 @@ def digits(
         steps.make_directory(directory)
     budget = Budget() if epochs is None else Budget(epochs, epochs, epochs)
     chosen, test, records = [m for m in plan.METHODS if not methods or m.name in methods], test.some(samples), []
-    with steps.one_thread(), _progress() as progress:
+    with steps.one_thread(), shown_progress() as progress:
         base = steps.train_float(data, budget, progress)
         for method in chosen:
             net = steps.train_quantized(base, method, data, budget, progress)

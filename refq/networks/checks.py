@@ -15,6 +15,8 @@ from refq.networks.records import INPUT, USED, IntegerNetwork, Step
 
 DEFAULTS = {field.name: field.default for field in fields(Step) if field.name not in ("name", "op", "inputs")}
 LONGEST = 200
+MOST_INTERVALS = 2 * MOST_CELLS
+"""Of all tensors together, one a channel or feature: a small file may name many large tensors."""
 MOST_TOLD = 20
 """How many names an error lists, the latest."""
 
@@ -102,11 +104,15 @@ def tensor_ranges(network: IntegerNetwork) -> dict[str, Tensor]:
         tensors = {INPUT: _entered(network)}
     except (TypeError, ValueError) as error:
         raise _said(error, "") from None
+    count = 0
     for place, step in enumerate(network.steps):
         if not isinstance(step, Step):
             raise TypeError(f"check: steps[{place}]={step!r} is not a Step")
         try:
-            tensors[step.name] = _result(step, tensors)
+            tensors[step.name] = result = _result(step, tensors)
+            count += result.low.size
+            if count > MOST_INTERVALS:
+                raise ValueError(f"the tensors up to here have more than {MOST_INTERVALS} channels and features")
         except (TypeError, ValueError) as error:
             raise _said(error, f"step {str(step.name)[:LONGEST]!r}: ") from None
     return tensors
@@ -117,7 +123,8 @@ def check(network: IntegerNetwork) -> None:
 
     Unknown ops, inputs that no earlier step makes, names used twice, fields an op does not use, shapes that do not
     match, weights outside their format, codes that can leave the format they are read in, sums and products of
-    requantization that can leave 64 bits for some input, and tensors of more than 2**24 values a sample.
+    requantization that can leave 64 bits for some input, tensors of more than 2**24 values a sample, filters of more
+    than 2**24 weights, and more than 2**25 channels and features in all.
 
     >>> check(IntegerNetwork((Step("top", "argmax", ("logits",)),), "uint4", (8, 8, 1)))
     Traceback (most recent call last):

@@ -16,15 +16,18 @@ from refq.networks.checks import tensor_ranges
 from refq.networks.ranges import Tensor
 from refq.networks.records import Form, IntegerNetwork, Step
 
+Tensors = dict[str, Tensor]
+
 
 @dataclass(frozen=True)
 class StepSummary:
     """One step, for one sample.
 
     shape: of the result. low, high: the interval of the result over all channels; for conv and dense that of the
-    accumulators, whose signed width is accumulator_bits, else None. weight_bits, input_bits: of the declared formats,
-    None without. products: of weights and codes, padded taps among them. multiplications: those of them that need a
-    multiplier, and one a code of a FixedPoint. parameter_bytes: see `summary`.
+    accumulators, whose signed width is accumulator_bits; for a requantize of two tensors that is the width of their
+    sum, which is shifted; else None. weight_bits, input_bits: of the declared formats, None without. products: of
+    weights and codes, padded taps among them. multiplications: those of them that need a multiplier, and one a code of
+    a FixedPoint. parameter_bytes: see `summary`.
     """
 
     name: str
@@ -93,8 +96,9 @@ def _needing(step: Step, plain_bits: int) -> int:
     return int(np.count_nonzero(size & (size - 1)))
 
 
-def _product_summary(step: Step, result: Tensor, plain_bits: int) -> dict[str, int]:
+def _product_summary(step: Step, tensors: Tensors, plain_bits: int) -> dict[str, int]:
     assert step.weights is not None
+    result = tensors[step.name]
     places = prod(result.shape[:-1])
     return {
         "input_bits": parse_encoding(step.input_format).bits,
@@ -105,20 +109,24 @@ def _product_summary(step: Step, result: Tensor, plain_bits: int) -> dict[str, i
     }
 
 
-def _requantize_summary(step: Step, result: Tensor, plain_bits: int) -> dict[str, int]:
+def _requantize_summary(step: Step, tensors: Tensors, plain_bits: int) -> dict[str, int]:
     lines = sum(isinstance(form, FixedPoint) for form in step.forms or ())
-    return {"multiplications": lines * prod(result.shape[:-1])}
+    found = {"multiplications": lines * prod(tensors[step.name].shape[:-1])}
+    if len(step.inputs) == 1:
+        return found
+    x, y = (tensors[name] for name in step.inputs)
+    return found | {"accumulator_bits": signed_width(int((x.low + y.low).min()), int((x.high + y.high).max()))}
 
 
-COUNTS: dict[str, Callable[[Step, Tensor, int], dict[str, int]]] = {
+COUNTS: dict[str, Callable[[Step, Tensors, int], dict[str, int]]] = {
     "conv": _product_summary,
     "dense": _product_summary,
     "requantize": _requantize_summary,
 }
 
 
-def _step_summary(step: Step, result: Tensor, plain_bits: int) -> StepSummary:
-    counts = COUNTS[step.op](step, result, plain_bits) if step.op in COUNTS else {}
+def _step_summary(step: Step, tensors: Tensors, plain_bits: int) -> StepSummary:
+    counts, result = COUNTS[step.op](step, tensors, plain_bits) if step.op in COUNTS else {}, tensors[step.name]
     ends = int(result.low.min()), int(result.high.max())
     return StepSummary(step.name, step.op, result.shape, *ends, **counts, parameter_bytes=_parameter_bytes(step))
 
@@ -140,7 +148,7 @@ def summary(network: IntegerNetwork, *, plain_bits: int = 2) -> NetworkSummary:
     """
     plain = integer("summary", "plain_bits", plain_bits, 0, 16)
     tensors = tensor_ranges(network)
-    steps = tuple(_step_summary(step, tensors[step.name], plain) for step in network.steps)
+    steps = tuple(_step_summary(step, tensors, plain) for step in network.steps)
     totals = {name: sum(getattr(step, name) for step in steps) for name in TOTALS}
     return NetworkSummary(steps, max((step.accumulator_bits or 0 for step in steps), default=0), **totals)
 

@@ -72,6 +72,8 @@ def _weights(step: Step, dimensions: int) -> NDArray[Any]:
     if array.ndim != dimensions or not array.size:
         raise ValueError(f"weights has shape {array.shape}; pass {'(O, kh, kw, I)' if dimensions == 4 else '(O, I)'}")
     code = encoding_of("weight_format", step.weight_format)
+    if prod(array.shape[1:]) > MOST_CELLS:
+        raise ValueError(f"weights has shape {array.shape}, a filter of more than {MOST_CELLS} weights")
     if some_illegal(array, code):
         refuse("check", "weights", array, code)
     return array

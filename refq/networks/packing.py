@@ -118,7 +118,8 @@ def _table(arrays: Mapping[str, NDArray[Any]], part: str, width: int) -> list[li
         return []
     _need(array.dtype == np.int64, f"array {part} has dtype {array.dtype}; int64 is legal")
     _need(
-        array.ndim == 2 and array.shape[1] == width, f"array {part} has shape {array.shape}; (forms, {width}) is legal"
+        array.ndim == 2 and array.shape[1] == width and array.size > 0,
+        f"array {part} has shape {array.shape}; (forms, {width}) is legal",
     )
     rows: list[list[int]] = array.tolist()
     return rows

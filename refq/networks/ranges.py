@@ -6,7 +6,8 @@ itself; it holds always. Guo et al. 2021 (arXiv 2106.00127) size their accumulat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from refq.networks.records import Step, pads
 from refq.networks.requantizing import apply_forms, only_odd
-from refq.products.ranges import accumulator_ranges, layer
+from refq.products.ranges import layer
+
+MOST_TERMS = 1 << 20
+"""Products whose ends are held at once, some 40 bytes each; one filter may have more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +37,11 @@ class Tensor:
 
 def _spans(size: int, kernel: int, stride: int, before: int, after: int) -> NDArray[np.int64]:
     """The taps that lie inside the input, first..last - 1, over all output positions: each pair once, (pairs, 2)."""
-    starts = range(-before, size + after - kernel + 1, stride)
-    pairs = {(min(max(-start, 0), kernel), min(max(size - start, 0), kernel)) for start in starts}
-    return np.array(sorted(pairs), np.int64)
+    starts = np.arange(-before, size + after - kernel + 1, stride)
+    pairs: NDArray[np.int64] = np.stack((-starts, size - starts), axis=1).clip(0, kernel)
+    # both ends fall with the position, so that equal pairs stand side by side
+    first: NDArray[np.bool_] = np.append(True, (pairs[1:] != pairs[:-1]).any(axis=1))
+    return pairs[first]
 
 
 def _rectangles(terms: NDArray[Any], rows: NDArray[Any], columns: NDArray[Any]) -> NDArray[Any]:
@@ -53,8 +59,29 @@ def conv_sizes(step: Step, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple((size + sum(around) - kernel) // step.stride + 1 for size, kernel, around in sides)
 
 
+def _some_filters(step: Step) -> Iterator[Step]:
+    """The same step for a few filters at a time, so that their products take little memory."""
+    assert step.weights is not None
+    count = max(1, MOST_TERMS // prod(step.weights.shape[1:]))
+    for start in range(0, len(step.weights), count):
+        part = slice(start, start + count)
+        bias = None if step.bias is None else step.bias[part]
+        yield replace(step, weights=step.weights[part], bias=bias)
+
+
+def _ends_of_all(pairs: Iterator[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    low, high = zip(*pairs, strict=True)
+    return np.concatenate(low), np.concatenate(high)
+
+
 def conv_result(step: Step, x: Tensor) -> Tensor:
     """Accumulators of a conv: over all output positions, whose padded taps are 0."""
+    assert step.weights is not None
+    low, high = _ends_of_all(_conv_ends(part, x) for part in _some_filters(step))
+    return Tensor((*conv_sizes(step, x.shape), len(step.weights)), low, high)
+
+
+def _conv_ends(step: Step, x: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
     assert step.weights is not None
     filters, kernels = len(step.weights), step.weights.shape[1:3]
     spans = [
@@ -67,14 +94,19 @@ def conv_result(step: Step, x: Tensor) -> Tensor:
         _rectangles(terms.reshape(*kernels, -1, filters).sum(axis=2), *spans).reshape(-1, filters)
         for terms in operands.terms()
     )
-    shape = (*conv_sizes(step, x.shape), filters)
-    return Tensor(shape, operands.bias + least.min(axis=0), operands.bias + most.max(axis=0))
+    return operands.bias + least.min(axis=0), operands.bias + most.max(axis=0)
 
 
 def dense_result(step: Step, x: Tensor) -> Tensor:
     """Accumulators of a dense layer."""
-    ranges = accumulator_ranges(step.weights, x.low, x.high, bias=step.bias, axis=0)
-    return Tensor(ranges.lower.shape, ranges.lower, ranges.upper)
+    low, high = _ends_of_all(_dense_ends(part, x) for part in _some_filters(step))
+    return Tensor(low.shape, low, high)
+
+
+def _dense_ends(step: Step, x: Tensor) -> tuple[NDArray[Any], NDArray[Any]]:
+    operands = layer("check", step.weights, x.low, x.high, step.bias, axis=0)
+    least, most = operands.terms()
+    return operands.bias + least.sum(axis=0), operands.bias + most.sum(axis=0)
 
 
 def requantize_result(step: Step, x: Tensor, residual: Tensor | None = None) -> Tensor:

@@ -100,7 +100,8 @@ def _codes(network: IntegerNetwork, inputs: Any) -> NDArray[Any]:
         raise ValueError(f"run: inputs has shape {array.shape}; pass (N, {expected})")
     if some_illegal(array, code):
         refuse("run", "inputs", array, code)
-    return array.astype(smallest_dtype([(code.minimum, code.maximum)]), copy=False)
+    # read-only arrays would have kernels compiled anew, which takes seconds; a copy does not
+    return array.astype(smallest_dtype([(code.minimum, code.maximum)]), copy=not array.flags.writeable)
 
 
 def _last_readers(network: IntegerNetwork) -> list[list[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,10 @@ class Outcome:
 
     @property
     def unexplained(self) -> int:
-        """Codes of the float32 twin whose difference no rounding explains; in shift nets, which do not round, all."""
-        rounded = [layer for layer in self.float32 if layer.deviation is not None]
-        plain = sum(layer.differ for layer in self.float32) if not rounded else 0
-        return plain + sum(not one.explained for layer in rounded for one in layer.own)
+        """Of the float32 twin, what no rounding explains; in shift nets, which do not round, every difference."""
+        if all(layer.deviation is None for layer in self.float32):
+            return sum(layer.differ for layer in self.float32)
+        return sum(layer.lost + sum(not one.explained for one in layer.own) for layer in self.float32)
 
 
 @contextmanager
@@ -92,9 +93,10 @@ def _writing(directory: str) -> Iterator[None]:
 
 
 def make_directory(directory: str) -> None:
-    """Make it, before anything is trained. UsageError where it cannot be."""
+    """Make it, before anything is trained. UsageError where it cannot be, or no file can be made in it."""
     with _writing(directory):
         Path(directory).mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=directory).close()
 
 
 def save_network(directory: str, outcome: Outcome, test: Digits) -> str:
@@ -117,7 +119,7 @@ def _layer_record(outcome: Outcome) -> list[Record]:
 
 def _float_record(layer: FloatLayer) -> Record:
     shown = [asdict(one) | {"place": list(one.place), "codes": list(one.codes)} for one in layer.own[:SHOWN]]
-    counts = {"layer": layer.layer, "codes": layer.codes, "differ": layer.differ}
+    counts = {"layer": layer.layer, "codes": layer.codes, "differ": layer.differ, "lost": layer.lost}
     margins = {"largest_deviation": layer.deviation, "nearest_tie": layer.nearest}
     return counts | {"own": len(layer.own), "differences": shown} | margins
 

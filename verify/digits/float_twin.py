@@ -3,12 +3,14 @@
 One float32 pass. Of each layer's codes that differ from the exact twin's there are two kinds. Inherited: exact
 arithmetic on the codes that the float32 pass itself fed the layer gives the same code, only those were other. Own:
 it gives another code; then a rounding boundary must lie between exact and float32 value, and their distance must be
-within what float32 sums can be off, else the difference is unexplained.
+within what float32 sums can be off, else the difference is unexplained. So with classes: another one than that of the
+exact logits on the codes that the pass fed them must be as good as tied. Additions of codes and pools do not round:
+what they make of the codes of this pass must be what integers make of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import floor, isqrt
 
@@ -20,7 +22,7 @@ from refq.spec.batchnorm import in_steps
 from verify.digits.forward import Tape, forward
 from verify.digits.frozen import TrainedLayer, TrainedNet, channel_of
 from verify.digits.gradients import Array
-from verify.digits.twin import Codes, Tensors, accumulators, each_accumulator, exact_rule
+from verify.digits.twin import Codes, Tensors, accumulators, each_accumulator, exact_rule, pooled
 
 HALF, UNIT = Fraction(1, 2), 2.0**-24
 ROOT_BITS = 160
@@ -28,7 +30,10 @@ ROOT_BITS = 160
 
 @dataclass(frozen=True)
 class Difference:
-    """One code: place, accumulator, exact and float32 value in output steps, distance of the exact one to a tie."""
+    """One code: place, accumulator, exact and float32 value in output steps, distance of the exact one to a tie.
+
+    Of a class: (sample,), the largest logit, twice in steps of logits, its distance to the other's, both classes.
+    """
 
     layer: str
     place: tuple[int, ...]
@@ -46,7 +51,8 @@ class FloatLayer:
 
     deviation: the largest distance of a float32 value from the real one; nearest: the least distance of a real value
     from a rounding boundary; both in output steps, over values that no clip decides, and computed in float64: they
-    say why differences are few, nothing is decided by them. None for layers without batch norm.
+    say why differences are few, nothing is decided by them. None for layers without batch norm. lost: values behind the
+    layer's addition and pool that are not those of its codes, in nets with scales.
     """
 
     layer: str
@@ -55,6 +61,7 @@ class FloatLayer:
     own: tuple[Difference, ...] = ()
     deviation: float | None = None
     nearest: float | None = None
+    lost: int = 0
 
 
 def exact_value(x: int, channel: Channel) -> Fraction:
@@ -82,16 +89,17 @@ def error_bound(layer: TrainedLayer, c: int) -> float:
     """What a float32 evaluation of channel c can be off at most, in output steps, in any order of its sum.
 
     Each of the depth + 8 roundings on the way is off by 2**-24 of a partial result, which never exceeds the sum of
-    all magnitudes; twice that covers the terms of second order.
+    all magnitudes; twice that covers the terms of second order. The step of logits is that of their accumulators.
     """
-    norm, activation = layer.norm, layer.activation
-    assert norm is not None
-    assert activation is not None
     top = (1 << int(layer.input_format.removeprefix("uint"))) - 1
     largest = float(layer.acc_scale) * float(np.abs(layer.codes[c]).sum()) * top
+    norm, activation, roundings = layer.norm, layer.activation, 2 * UNIT * (layer.plan.depth + 8)
+    if norm is None or activation is None:
+        bias = 0.0 if layer.bias is None else abs(float(layer.bias[c]))
+        return roundings * (largest + bias) / float(layer.acc_scale)
     slope = abs(float(norm.gamma[c])) / (float(norm.variance[c]) + norm.epsilon) ** 0.5
     size = slope * (largest + abs(float(norm.mean[c]))) + abs(float(norm.beta[c]))
-    return float(2 * UNIT * (layer.plan.depth + 8) * size / activation.step[0])
+    return float(roundings * size / activation.step[0])
 
 
 def _step(net: TrainedNet, layer: TrainedLayer) -> Array:
@@ -152,8 +160,29 @@ def _scaled(net: TrainedNet, layer: TrainedLayer, tape: Tape, codes: Codes, tens
     return FloatLayer(name, passed.size, differ, tuple(own), *_margins(layer, line, acc))
 
 
+def _lost(layer: TrainedLayer, passed: Codes, outputs: Tensors) -> int:
+    """How many of the values that a layer passed on are not those of its codes after addition and pool."""
+    plan, codes = layer.plan, passed
+    if plan.add:
+        codes = np.clip(codes + outputs[plan.add], 0, layer.code_range[1])
+    return int((outputs[plan.name] != (pooled(codes, plan.pool) if plan.pool > 1 else codes)).sum())
+
+
+def _classes(layer: TrainedLayer, logits: Array, codes: Codes, expected: Codes) -> FloatLayer:
+    """Of a net with scales; codes: what the float32 pass fed the logits."""
+    found, acc, scale = logits.argmax(1), accumulators(layer, codes), float(layer.acc_scale)
+    own = []
+    for n in np.flatnonzero(found != acc.argmax(1)).tolist():
+        got, best = int(found[n]), int(acc[n].argmax())
+        gap = int(acc[n, best] - acc[n, got])
+        near = gap <= error_bound(layer, best) + error_bound(layer, got)
+        value, largest = float(logits[n, got]) / scale, int(acc[n, best])
+        own.append(Difference("class", (n,), largest, float(largest), float(gap), value, (best, got), near))
+    return FloatLayer("class", len(found), int((found != expected).sum()), tuple(own))
+
+
 def float_layers(net: TrainedNet, pixels: NDArray[np.uint8], tensors: Tensors) -> tuple[FloatLayer, ...]:
-    """Each layer with codes, and last the classes, of which only differences are counted.
+    """Each layer with codes, and last the classes.
 
     tensors: of the exact twin on the same pixels. A shift net in float32 computes with integers below 2**24 and
     powers of two, without rounding: its `own` stays empty, and `differ` must be 0 unless a float32 log2 or mean
@@ -165,10 +194,15 @@ def float_layers(net: TrainedNet, pixels: NDArray[np.uint8], tensors: Tensors) -
     for layer in net.layers:
         name = layer.plan.name
         if layer.norm is not None:
-            found.append(_scaled(net, layer, tape, outputs[layer.plan.input], tensors))
             outputs[name] = _integers(net, layer, tape.values[name])
+            passed = _integers(net, layer, tape.values[f"{name}.codes"])
+            one = _scaled(net, layer, tape, outputs[layer.plan.input], tensors)
+            found.append(replace(one, lost=_lost(layer, passed, outputs)))
         elif layer.forms is not None:
             wrong = int((tape.values[f"{name}.act"] != tensors[f"{name}.codes"]).sum())
             found.append(FloatLayer(name, tensors[f"{name}.codes"].size, wrong))
-    classes = tape.values[logits].argmax(1)
+    last, values = net.layers[-1], tape.values[logits]
+    if last.forms is None:
+        return (*found, _classes(last, values, outputs[last.plan.input], tensors["class"]))
+    classes = values.argmax(1)
     return (*found, FloatLayer("class", len(pixels), int((classes != tensors["class"]).sum())))

@@ -47,13 +47,15 @@ def _print_comparison(console: Console, record: Record) -> None:
     differ, own = (sum(layer[name] for layer in record["float32"]) for name in ("differ", "own"))
     console.print(
         f"  float32 twin: {differ} of {codes:,} codes and classes differ; {own} arise in their own layer, "
-        f"{record['unexplained']} of them unexplained"
+        f"{record['unexplained']} unexplained"
     )
     margins = [(layer["nearest_tie"], layer) for layer in record["float32"] if layer["nearest_tie"] is not None]
     for nearest, layer in margins:
         deviation = layer["largest_deviation"]
         console.print(f"    {layer['layer']}: off by at most {deviation:.1e} steps, nearest tie {nearest:.1e} away")
     for layer in record["float32"]:
+        if layer["lost"]:
+            console.print(f"    {layer['layer']}: {layer['lost']} sums or maxima are not those of its codes")
         for one in layer["differences"]:
             console.print(f"    {_explained(one)}")
 

@@ -63,7 +63,8 @@ def exact_rule(layer: TrainedLayer) -> Callable[[int, int], int]:
     return lambda c, x: batchnorm(x, channels[c], Rounding.TIES_EVEN)
 
 
-def _pooled(codes: Codes, size: int) -> Codes:
+def pooled(codes: Codes, size: int) -> Codes:
+    """The largest code of each square of size x size."""
     n, h, w, c = codes.shape
     found: Codes = codes.reshape(n, h // size, size, w // size, size, c).max((2, 4))
     return found
@@ -80,7 +81,7 @@ def _evaluate(layer: TrainedLayer, tensors: Tensors, outputs: dict[str, str]) ->
     if plan.add and adds_codes(plan):
         tensors[f"{name}.sum"] = codes = np.clip(codes + tensors[outputs[plan.add]], 0, layer.code_range[1])
     if plan.pool > 1:
-        tensors[f"{name}.pool"] = _pooled(codes, plan.pool)
+        tensors[f"{name}.pool"] = pooled(codes, plan.pool)
     outputs[name] = output_name(plan)
 
 
