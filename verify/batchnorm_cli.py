@@ -151,9 +151,9 @@ def _check_picture(image: str | None, channel: int | None, counts: dict[str, int
         if channel is not None and channel >= count:
             raise UsageError(f"channel={channel} is outside 0..{count - 1} of {shown(path)}")
     if image is not None:
-        from verify.batchnorm_picture import require_drawable
+        from verify.drawing import require_drawable
 
-        require_drawable(image)
+        require_drawable("image", image)
 
 
 @click.command("analyze-bn")

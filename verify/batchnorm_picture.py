@@ -18,24 +18,11 @@ from verify.batchnorm_panels import (
 from verify.batchnorm_report import plural
 from verify.batchnorm_schemes import NAIVE, OPTIMAL, SHIFT_BN, Schemes, shift_record
 from verify.batchnorm_views import View, view
+from verify.drawing import STYLE
 from verify.failures import UsageError
 from verify.files import shown
 
-SUFFIXES = (".svg", ".png")
-STYLE = {"svg.hashsalt": "refq", "font.size": 9, "font.family": "DejaVu Sans", "axes.titlesize": 9.5}
 BEYOND = 8
-
-
-def require_drawable(image: str) -> None:
-    """UsageError without matplotlib, or for a suffix that is not drawn."""
-    if Path(image).suffix.lower() not in SUFFIXES:
-        raise UsageError(f"image={shown(image)} ends in neither .svg nor .png; name it so")
-    if not Path(image).parent.is_dir():
-        raise UsageError(f"image={shown(image)} cannot be written: its folder does not exist")
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise UsageError("--image needs matplotlib; pip install 'refq[plots]'") from None
 
 
 def hardest(schemes: Schemes) -> int:

@@ -35,7 +35,7 @@ BROKEN = (
 
 
 @contextmanager
-def _rejecting(where: str) -> Iterator[None]:
+def rejecting(where: str) -> Iterator[None]:
     """Any way of being broken as one line that names the place."""
     try:
         yield
@@ -44,14 +44,27 @@ def _rejecting(where: str) -> Iterator[None]:
         raise FileRejectedError(f"{where} is broken: {why}") from None
 
 
-def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype, both legal for a parameter; nothing of the data is read."""
-    with _rejecting(where), warnings.catch_warnings():
+def read_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran order, and dtype, as the array says; nothing of the data is read."""
+    with rejecting(where), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         version = npy.read_magic(stream)
         if version not in HEADERS:
             raise ValueError(f"format version {version[0]}.{version[1]} is unknown")
-        shape, _, dtype = HEADERS[version](stream)
+        found: tuple[tuple[int, ...], bool, np.dtype[Any]] = HEADERS[version](stream)
+        return found
+
+
+def refuse_packing(info: zipfile.ZipInfo, most: int, where: str) -> None:
+    """FileRejectedError for a member that is too large, encrypted or packed in an unknown way."""
+    if info.file_size > most or info.compress_type not in METHODS or info.flag_bits & 1:
+        how = f"{info.file_size} bytes, method {info.compress_type}{', encrypted' * (info.flag_bits & 1)}"
+        raise FileRejectedError(f"{where} has {how}; at most {most} bytes, stored or deflated, are read")
+
+
+def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and dtype, both legal for a parameter."""
+    shape, _, dtype = read_header(stream, where)
     kind = str(dtype)[:40]
     if dtype.hasobject:
         raise FileRejectedError(f"{where} has dtype {kind}, Python objects that only pickle can read; save numbers")
@@ -66,14 +79,12 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[An
 
 def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> NDArray[Any]:
     """One member, once its header, its declared size and its real size agree."""
-    if info.file_size > MAX_ARRAY or info.compress_type not in METHODS or info.flag_bits & 1:
-        how = f"{info.file_size} bytes, method {info.compress_type}{', encrypted' * (info.flag_bits & 1)}"
-        raise FileRejectedError(f"{where} has {how}; at most {MAX_ARRAY} bytes, stored or deflated, are read")
-    with _rejecting(where):
+    refuse_packing(info, MAX_ARRAY, where)
+    with rejecting(where):
         stream = archive.open(info)
     with stream:
         shape, dtype = _header(stream, where)
-        with _rejecting(where):
+        with rejecting(where):
             declared, real = prod(shape) * dtype.itemsize, info.file_size - stream.tell()
             data = stream.read(declared + 1) if declared == real else b""
         if len(data) != declared or declared != real:
@@ -85,7 +96,7 @@ def _array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> NDArr
 def _arrays(path: str) -> dict[str, NDArray[Any]]:
     """The arrays by name; unknown and repeated names are refused before any is read."""
     require_readable(path, MAX_FILE)
-    with _rejecting(shown(path)):
+    with rejecting(shown(path)):
         archive = zipfile.ZipFile(path)
     with archive:
         members: dict[str, zipfile.ZipInfo] = {}

@@ -33,9 +33,9 @@ def _check_picture(picture: str | None, file: str, widths: list[int]) -> None:
         raise UsageError(f"picture={shown(picture)} is the input; name another file")
     if len(widths) > MOST_WIDTHS:
         raise UsageError(f"--picture draws at most {MOST_WIDTHS} widths, --bits has {len(widths)}; drop some")
-    from verify.tensor_picture import require_drawable
+    from verify.drawing import require_drawable
 
-    require_drawable(picture)
+    require_drawable("picture", picture)
 
 
 @click.command("analyze-tensor")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
@@ -14,29 +12,15 @@ from numpy.typing import NDArray
 
 from verify.failures import FileRejectedError, UsageError
 from verify.files import require_readable, shown
-from verify.npz import BROKEN, HEADERS, METHODS
+from verify.npz import read_header, refuse_packing, rejecting
 
 MAX_FILE = 1 << 32
 FLOATS = ("f2", "f4", "f8")
 
 
-@contextmanager
-def _rejecting(where: str) -> Iterator[None]:
-    try:
-        yield
-    except BROKEN as error:
-        raise FileRejectedError(
-            f"{where} is broken: {str(error).partition(chr(10))[0] or type(error).__name__}"
-        ) from None
-
-
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, order and dtype of floats; nothing of the data is read."""
-    with _rejecting(where):
-        version = np.lib.format.read_magic(stream)
-        if version not in HEADERS:
-            raise ValueError(f"format version {version[0]}.{version[1]} is unknown")
-        shape, fortran, dtype = HEADERS[version](stream)
+    shape, fortran, dtype = read_header(stream, where)
     if dtype.hasobject or dtype.str[1:] not in FLOATS:
         raise FileRejectedError(f"{where} has dtype {str(dtype)[:40]}; save float16, float32 or float64")
     if any(isinstance(size, bool) or size < 0 for size in shape):
@@ -47,7 +31,7 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
 def _read(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
     """The array of a stream of `size` bytes, once header and size agree."""
     shape, fortran, dtype = _header(stream, where)
-    with _rejecting(where):
+    with rejecting(where):
         declared, held = prod(shape) * dtype.itemsize, size - stream.tell()
         data = stream.read(declared + 1) if declared == held else b""
     if declared != held or len(data) != declared:
@@ -72,16 +56,14 @@ def _member(archive: zipfile.ZipFile, path: str, name: str | None) -> zipfile.Zi
 
 
 def _from_archive(path: str, name: str | None) -> tuple[str, NDArray[Any]]:
-    with _rejecting(shown(path)):
+    with rejecting(shown(path)):
         archive = zipfile.ZipFile(path)
     with archive:
         info = _member(archive, path, name)
         found = info.filename.removesuffix(".npy")
         where = f"{shown(path)}: array {shown(found)}"
-        if info.file_size > MAX_FILE or info.compress_type not in METHODS or info.flag_bits & 1:
-            how = f"{info.file_size} bytes, method {info.compress_type}{', encrypted' * (info.flag_bits & 1)}"
-            raise FileRejectedError(f"{where} has {how}; at most {MAX_FILE} bytes, stored or deflated, are read")
-        with _rejecting(where):
+        refuse_packing(info, MAX_FILE, where)
+        with rejecting(where):
             stream = archive.open(info)
         with stream:
             return found, _read(stream, info.file_size, where)

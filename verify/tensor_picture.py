@@ -11,28 +11,15 @@ from numpy.typing import NDArray
 
 from refq.quantizers.error import level_values
 from refq.quantizers.error_table import ErrorRow
+from verify.drawing import STYLE
 from verify.failures import UsageError
 from verify.files import shown
 from verify.tensor import Record
 
-SUFFIXES = (".svg", ".png")
-STYLE = {"svg.hashsalt": "refq", "font.size": 9, "font.family": "DejaVu Sans", "axes.titlesize": 9.5}
 BINS = 120
 # Neighbouring bins of a row; Okabe and Ito 2008 for the marks
 SHADES = ("#d8e6f2", "#a9c6df")
 LEVEL, GREY = "#D55E00", "#666666"
-
-
-def require_drawable(picture: str) -> None:
-    """UsageError without matplotlib, without the folder, or for a suffix that is not drawn."""
-    if Path(picture).suffix.lower() not in SUFFIXES:
-        raise UsageError(f"picture={shown(picture)} ends in neither .svg nor .png; name it so")
-    if not Path(picture).parent.is_dir():
-        raise UsageError(f"picture={shown(picture)} cannot be written: its folder does not exist")
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise UsageError("--picture needs matplotlib; pip install 'refq[plots]'") from None
 
 
 def edges(cuts: NDArray[np.float64], left: float, right: float) -> NDArray[np.float64]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import config
 from numpy.typing import NDArray
 
 from refq.accumulation import Accumulator
@@ -25,6 +24,7 @@ from refq.products.geometry import Geometry
 from refq.products.operands import Operand, Span, operand
 from refq.products.prepared import exact_product
 from refq.products.problem import PLANE_PATHS, Problem
+from refq.products.threads import most_parts
 
 Step = Callable[[int, NDArray[np.int64]], Any]
 """step(start, out): the sums of output pixels start .. start + len(out) into out (rows, filters), C order."""
@@ -56,7 +56,7 @@ def _rows(g: Geometry, row_bytes: int) -> int:
     most = max(CHUNK_BYTES // max(row_bytes, 1), FEWEST_ROWS)
     if g.pixels <= most:
         return max(g.pixels, 1)
-    threads = int(config.NUMBA_NUM_THREADS)
+    threads = most_parts()
     return max(-(-g.pixels // (-(-g.pixels // (most * threads)) * threads)), 1)
 
 

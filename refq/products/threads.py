@@ -104,16 +104,21 @@ def _called(count: int, job: _Job) -> list[_Helper]:
         _helpers.clear()
         _pools.clear()
     if not _pools:
-        _pools.append(ThreadPoolExecutor(config.NUMBA_NUM_THREADS, "refq"))
+        _pools.append(ThreadPoolExecutor(most_parts(), "refq"))
     _helpers.extend(_Helper() for _ in range(count - len(_helpers)))
     for helper in _helpers[:count]:
         helper.call(job)
     return _helpers[:count]
 
 
+def most_parts() -> int:
+    """Into how many ranges work is split at most."""
+    return int(config.NUMBA_NUM_THREADS)
+
+
 def parts(seconds: float) -> int:
     """Into how many ranges work of this estimated time is split, if it is long enough."""
-    return 1 if seconds < WORTH_SHARING or _one_caller.locked() else int(config.NUMBA_NUM_THREADS)
+    return 1 if seconds < WORTH_SHARING or _one_caller.locked() else most_parts()
 
 
 def share(work: Callable[[int, int], object], count: int, seconds: float) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import integer_array
+from refq.arguments import integer, integer_array
 from refq.quantizers.buckets import bucket_codes, buckets_of
 from refq.quantizers.quantizer import Quantizer
 
@@ -94,14 +94,24 @@ def _upward(cuts: NDArray[np.float64], dtype: Any) -> NDArray[Any]:
         return np.where(near < cuts, np.nextafter(near, dtype.type(np.inf)), near)
 
 
-def _inner(function: str, shape: tuple[int, ...], quantizer: Quantizer) -> int:
-    """How many neighbours share a channel; checks the channels."""
+def neighbours(function: str, shape: tuple[int, ...], quantizer: Quantizer) -> int:
+    """How many elements in a row share a channel; checks the channels."""
     if quantizer.axis is None:
         return max(int(np.prod(shape)), 1)
     axis, channels = quantizer.axis, len(quantizer.step)
     if not -len(shape) <= axis < len(shape) or shape[axis] != channels:
         raise ValueError(f"{function}: shape {shape} has not {channels} channels on axis {axis}")
     return max(int(np.prod(shape[axis % len(shape) + 1 :])), 1)
+
+
+def channel_rows(function: str, values: NDArray[Any], axis: int | None, what: str = "values") -> NDArray[Any]:
+    """(channels, values of one channel), C-contiguous; one row for axis None. ValueError for an axis not there."""
+    if axis is None:
+        return values.reshape(1, -1)
+    if not values.ndim:
+        raise ValueError(f"{function}: axis={axis} of {what} without axes; pass axis=None")
+    axis = integer(function, "axis", axis, -values.ndim, values.ndim - 1)
+    return np.ascontiguousarray(np.moveaxis(values, axis, 0)).reshape(values.shape[axis], -1)
 
 
 def quantize(values: Any, quantizer: Quantizer) -> NDArray[Any]:
@@ -111,7 +121,7 @@ def quantize(values: Any, quantizer: Quantizer) -> NDArray[Any]:
     (with the first place) and for channels that do not match. Every decision is exact.
     """
     x = real_array("quantize", "values", values)
-    inner, out = _inner("quantize", x.shape, quantizer), np.empty(x.shape, quantizer.dtype)
+    inner, out = neighbours("quantize", x.shape, quantizer), np.empty(x.shape, quantizer.dtype)
     if x.size:
         cuts = _upward(quantizer.cuts, x.dtype)
         many = cuts.shape[1] > FEW_CUTS
@@ -142,7 +152,7 @@ def dequantize(codes: Any, quantizer: Quantizer) -> NDArray[np.float64]:
     codes: integers lowest..highest, ValueError for others.
     """
     array = integer_array("dequantize", "codes", codes)
-    _inner("dequantize", array.shape, quantizer)
+    neighbours("dequantize", array.shape, quantizer)
     _legal(array, quantizer)
     shape = [1] * array.ndim
     if quantizer.axis is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.quantizers.apply import _inner, dequantize, finite_array, quantize
+from refq.quantizers.apply import dequantize, finite_array, neighbours, quantize
 from refq.quantizers.lane_sums import BLOCK, LARGEST, magnitude_and_square_sums
 from refq.quantizers.quantizer import Quantizer
 
@@ -98,7 +98,7 @@ def quantization_error(values: Any, quantizer: Quantizer) -> QuantizationLoss:
     (0.9851, (7,), 4, 1.9056390622295662)
     """
     x = finite_array("quantization_error", "values", values)
-    inner = _inner("quantization_error", x.shape, quantizer)
+    inner = neighbours("quantization_error", x.shape, quantizer)
     parts = _channels(quantizer)
     rows = x.reshape(-1, len(parts), inner)
     errors = np.empty(rows.shape, np.float64)

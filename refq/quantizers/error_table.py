@@ -15,14 +15,13 @@ from refq.quantizers.apply import finite_array
 from refq.quantizers.balanced import fit_balanced
 from refq.quantizers.dorefa import fit_dorefa_weights
 from refq.quantizers.error import QuantizationLoss, best_factor, quantization_error
-from refq.quantizers.mse import minimum_affine_mse, minimum_mse
+from refq.quantizers.mse import MOST_AFFINE_BITS, minimum_affine_mse, minimum_mse
 from refq.quantizers.quantizer import Quantizer
 from refq.quantizers.sawb import fit_sawb
 from refq.quantizers.ternary import fit_ternary
 from refq.quantizers.uniform import fit_uniform
 from refq.quantizers.xnor import fit_xnor
 
-MOST_BITS = 8
 Fit = Callable[[Any, int], Quantizer]
 
 
@@ -136,7 +135,7 @@ def error_table(
     >>> [(r.method, round(r.loss.mean_squared_error, 3), round(r.ratio, 3)) for r in rows if "sawb" in r.method]
     [('sawb even', 0.985, 1.051), ('sawb zero, quantlib', 1.469, 1.007)]
     """
-    widths = [integer("error_table", f"bits[{at}]", width, 1, MOST_BITS) for at, width in enumerate(bits)]
+    widths = [integer("error_table", f"bits[{at}]", width, 1, MOST_AFFINE_BITS) for at, width in enumerate(bits)]
     x = finite_array("error_table", "values", values)
     optima: dict[tuple[str, int], float] = {}
     return tuple(

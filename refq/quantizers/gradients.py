@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.quantizers.apply import finite_array, real_array
+from refq.quantizers.apply import channel_rows, finite_array, real_array
 from refq.quantizers.quantizer import Quantizer
-from refq.quantizers.significand_sums import channel_rows, exact_sum
+from refq.quantizers.significand_sums import exact_sum
 
 Comparison = Callable[[Any, Any], Any]
 ENDS: dict[str, tuple[Comparison, Comparison]] = {

@@ -28,31 +28,37 @@ SPLIT = 134217729.0
 """2**27 + 1: cuts a float64 into halves of 26 bits, whose products are exact."""
 
 
-@njit(nogil=True)
-def _magnitudes(x, high, low):
-    """|x| onto lanes; few arrays a loop, or LLVM gives up telling them apart and does not vectorize."""
-    for start in range(0, x.size, LANES):
-        row = x[start : start + LANES]
-        for j in range(row.size):
-            a, h = abs(np.float64(row[j])), high[j]
-            total = h + a
-            part = total - h
-            low[j] += (h - (total - part)) + (a - part)
-            high[j] = total
+def _terms_onto_lanes(term: Any) -> Any:
+    """A kernel `add(x, high, low)`: term(value), exact in float64, onto lanes."""
+
+    @njit(nogil=True)
+    def add(x, high, low):
+        """Few arrays a loop, or LLVM gives up telling them apart and does not vectorize."""
+        for start in range(0, x.size, LANES):
+            row = x[start : start + LANES]
+            for j in range(row.size):
+                a, h = term(np.float64(row[j])), high[j]
+                total = h + a
+                part = total - h
+                low[j] += (h - (total - part)) + (a - part)
+                high[j] = total
+
+    return add
 
 
 @njit(nogil=True)
-def _narrow_squares(x, high, low):
-    """Squares of float32, which are exact in float64, onto lanes."""
-    for start in range(0, x.size, LANES):
-        row = x[start : start + LANES]
-        for j in range(row.size):
-            a, h = np.float64(row[j]), high[j]
-            p = a * a
-            total = h + p
-            part = total - h
-            low[j] += (h - (total - part)) + (p - part)
-            high[j] = total
+def _magnitude(value):
+    """|value|."""
+    return abs(value)
+
+
+@njit(nogil=True)
+def _square(value):
+    """Exact in float64 for what was a float32."""
+    return value * value
+
+
+_magnitudes, _narrow_squares = _terms_onto_lanes(_magnitude), _terms_onto_lanes(_square)
 
 
 @njit(nogil=True)

@@ -9,8 +9,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from refq.arguments import integer
-
 BLOCK = 1 << 20
 EXPONENTS = 2047
 
@@ -57,13 +55,3 @@ def absolute_sum(values: NDArray[Any]) -> Fraction:
     flat = values.reshape(-1)
     parts = (exact_sum(np.abs(flat[start : start + BLOCK])) for start in range(0, flat.size, BLOCK))
     return sum(parts, Fraction(0))
-
-
-def channel_rows(function: str, values: NDArray[Any], axis: int | None) -> NDArray[Any]:
-    """(channels, values of one channel); one row for axis None. ValueError for an axis that is not there."""
-    if axis is None:
-        return values.reshape(1, -1)
-    if not values.ndim:
-        raise ValueError(f"{function}: axis={axis} of values without axes; pass axis=None")
-    axis = integer(function, "axis", axis, -values.ndim, values.ndim - 1)
-    return np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)

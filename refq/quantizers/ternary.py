@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from refq.arguments import Real, real
 from refq.encodings import Encoding, Kind
-from refq.quantizers.apply import finite_array
+from refq.quantizers.apply import channel_rows, finite_array
 from refq.quantizers.quantizer import Quantizer, first_float
-from refq.quantizers.significand_sums import absolute_sum, channel_rows, exact_sum
+from refq.quantizers.significand_sums import absolute_sum, exact_sum
 
 SEVEN_TENTHS = Fraction(7, 10)
 

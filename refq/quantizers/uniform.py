@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from refq.arguments import integer, member
 from refq.encodings import Encoding, Kind
 from refq.formats import Rounding
-from refq.quantizers.apply import finite_array
+from refq.quantizers.apply import channel_rows, finite_array
 from refq.quantizers.grids import line_cuts
 from refq.quantizers.mse import LeastError, minimum_affine_mse, minimum_mse
 from refq.quantizers.quantizer import Quantizer
@@ -22,16 +22,6 @@ CHOICES = ("minmax", "percentile", "mse")
 NEAREST = tuple(rule for rule in Rounding if rule.name.startswith("TIES"))
 Line = tuple[float, int]
 """Step and zero point."""
-
-
-def channels_of(function: str, x: NDArray[Any], axis: int | None) -> NDArray[Any]:
-    """(channels, values), one channel without an axis."""
-    if axis is None:
-        return x.reshape(1, -1)
-    place = integer(function, "axis", axis, -x.ndim, x.ndim - 1) if x.ndim else -1
-    if not x.ndim:
-        raise ValueError(f"{function}: axis={axis} of a tensor without axes; pass axis=None")
-    return np.ascontiguousarray(np.moveaxis(x, place, 0)).reshape(x.shape[place], -1)
 
 
 def _percentile(value: Any) -> Fraction:
@@ -137,7 +127,7 @@ def fit_uniform(
     encoding = Encoding(bits, Kind.SIGNED if signed else Kind.UNSIGNED)
     lowest = -encoding.maximum if signed and symmetric else encoding.minimum
     fit = _fit(encoding, lowest, symmetric, parameters)
-    lines = [fit(row) for row in channels_of("fit_uniform", x, axis)]
+    lines = [fit(row) for row in channel_rows("fit_uniform", x, axis, "a tensor")]
     cuts = [line_cuts(Fraction(step), rule, lowest - zero, encoding.maximum - zero) for step, zero in lines]
     return Quantizer(
         "uniform",

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.encodings import Encoding, Kind
-from refq.quantizers.apply import finite_array
+from refq.quantizers.apply import channel_rows, finite_array
 from refq.quantizers.quantizer import Quantizer
-from refq.quantizers.significand_sums import absolute_sum, channel_rows
+from refq.quantizers.significand_sums import absolute_sum
 
 BIPOLAR = Encoding(1, Kind.ODD)
 
