@@ -1,4 +1,4 @@
-"""Rewrite the tables of docs/rules.md and docs/identify.md from the code; with --check, exit 1 if they are stale.
+"""Rewrite the tables of rules.md, identify.md and profiles.md from the code; with --check, exit 1 if they are stale.
 
 Each table stands between `<!-- begin: NAME -->` and `<!-- end: NAME -->`; the rest of a page is written by hand.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from refq import IDENTITIES, INT8, RULES, RUNTIMES, Rule, Split
+from refq.graphs import OPS, PROFILES
 from verify.cases import Case, quantize_cases, requantize_cases
 
 
@@ -74,9 +75,40 @@ def reals() -> str:
     return _cases(quantize_cases((INT8,)), lambda c: c.output_scale)
 
 
+def profile_names() -> str:
+    """One row a profile."""
+    return _table("profile|whose rules|bounds of fused activations", (
+        (f"`{p.name}`", p.what, p.bounds.name.lower()) for p in PROFILES.values()
+    ))  # fmt: skip
+
+
+def _by_rule(op: str) -> Iterable[tuple[str, ...]]:
+    """One row a rule and kind of node: who follows it, and how that is known."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for profile in PROFILES.values():
+        for place, entry in enumerate(e for e in profile.entries if e.op == op):
+            found.setdefault((entry.tags, entry.rule), []).append(f"{profile.name} ({place + 1}, {entry.evidence})")
+    for (tags, rule), who in found.items():
+        yield tags or "any", f"`{rule}`", ", ".join(who)
+
+
+def profile_entries() -> str:
+    """A table an op that rounds."""
+    rounding = [op for op in OPS if any(e.op == op for p in PROFILES.values() for e in p.entries)]
+    parts = [f"### {op}\n\n{_table('nodes with|rule|profiles', _by_rule(op))}" for op in sorted(rounding)]
+    return "\n\n".join(parts)
+
+
+def ops() -> str:
+    """One row an op."""
+    rows = ((f"`{op.name}`", op.what, "; ".join(f"{k}: {v}" for k, v in op.attributes.items())) for op in OPS.values())
+    return _table("op|what|attributes", rows)
+
+
 PAGES: dict[str, tuple[Callable[[], str], ...]] = {
     "rules.md": (rules, runtimes, identities),
     "identify.md": (cases, reals),
+    "profiles.md": (profile_names, profile_entries, ops),
 }
 
 

@@ -38,7 +38,8 @@ def _channels(function: str, shape: tuple[int, ...], count: int, axis: int | Non
     return int(np.prod(shape[:axis])), count, int(np.prod(shape[axis + 1 :]))
 
 
-def _run(function: str, prepared: Plan, x: NDArray[Any], axis: int | None, fmt: IntFormat) -> NDArray[Any]:
+def run_prepared(function: str, prepared: Plan, x: NDArray[Any], axis: int | None, fmt: IntFormat) -> NDArray[Any]:
+    """Codes of checked accumulators under a plan; channels along `axis`."""
     shape = _channels(function, x.shape, prepared.table.shape[1], axis)
     out = np.empty(shape, dtype_of(fmt.bits, fmt.signed))
     run_plan(prepared, np.ascontiguousarray(x).reshape(shape), out)
@@ -72,7 +73,7 @@ def requantize(
     in_range("requantize", "acc", array, low, high)
     if array.dtype == np.uint64:
         array = array.astype(np.int64)
-    return _run("requantize", prepared, array, axis, fmt)
+    return run_prepared("requantize", prepared, array, axis, fmt)
 
 
 def quantize(
@@ -110,4 +111,4 @@ def quantize(
     scales, zeros = paired("quantize", scale, zero_point, fmt)
     exact = [round_to_float(real("quantize", "scale", s), FLOAT32) for s in scales]
     columns = [float_plan(rule, s, z, fmt, scaling) for s, z in zip(exact, zeros, strict=True)]
-    return _run("quantize", laid_out(rule.arithmetic, columns, np.float64, fmt), array, axis, fmt)
+    return run_prepared("quantize", laid_out(rule.arithmetic, columns, np.float64, fmt), array, axis, fmt)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from verify import batchnorm_cli, demo_cli, failures, tensor_cli
+from verify import batchnorm_cli, demo_cli, failures, models_cli, run_cli, tensor_cli
 from verify.failures import BackendError, FileRejectedError, NothingComparedError, UsageError
 from verify.options import checked, json_option
 from verify.progress import shown_progress
@@ -35,7 +35,7 @@ def main() -> None:
     """
 
 
-for _verb in (*batchnorm_cli.VERBS, *tensor_cli.VERBS, *demo_cli.VERBS):
+for _verb in (*run_cli.VERBS, *models_cli.VERBS, *batchnorm_cli.VERBS, *tensor_cli.VERBS, *demo_cli.VERBS):
     main.add_command(_verb)
 
 

@@ -11,6 +11,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
@@ -20,11 +21,19 @@ from verify.failures import BackendError, UsageError
 Ask = Callable[[str, dict[str, Any], dict[str, Any]], Any]
 
 
-def _serve(backend: Backend, pipe: Any, stderr_path: str) -> None:
-    """The child: load, then answer until the pipe closes."""
+Serve = Callable[[Any, Any], None]
+
+
+def _settle(serve: Serve, backend: Any, pipe: Any, stderr_path: str) -> None:
+    """The child: its stderr goes to a file, an interrupt of the terminal is the parent's."""
     log = os.open(stderr_path, os.O_WRONLY | os.O_APPEND)
     os.dup2(log, 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(backend, pipe)
+
+
+def _serve(backend: Backend, pipe: Any) -> None:
+    """Load, then answer until the pipe closes."""
     try:
         run = load(backend)
     except UsageError as error:
@@ -56,20 +65,36 @@ def _death(process: Any, path: str) -> str:
     return f"crashed with {how}{_tail(path)}"
 
 
-@contextmanager
-def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
-    """Yield `ask(op, parameters, inputs)`, answered by the backend in its own process.
+@dataclass(frozen=True)
+class Child:
+    """A process that serves. send: a question; receive: its next answer, the words say what it is doing.
 
-    It loads while the caller prepares its first question. `ask` raises UsageError if it cannot be loaded,
-    BackendError if it raises, crashes or is silent for
-    `timeout` seconds.
+    Both raise UsageError if the backend cannot be loaded, BackendError if it raises, crashes or is silent for
+    too long.
+    """
+
+    send: Callable[[Any, str], None]
+    receive: Callable[[str], Any]
+
+
+@contextmanager
+def child(backend: Any, serve: Serve, timeout: float) -> Iterator[Child]:
+    """A process that runs `serve(backend, pipe)`; it is ended on the way out.
+
+    backend: a record with a name. serve: a function of a module, which sends (kind, payload) pairs.
     """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     with tempfile.NamedTemporaryFile(prefix="refq-stderr-") as log:
-        process = context.Process(target=_serve, args=(backend, theirs, log.name), daemon=True)
+        process = context.Process(target=_settle, args=(serve, backend, theirs, log.name), daemon=True)
         process.start()
         theirs.close()
+
+        def send(question: Any, doing: str) -> None:
+            try:
+                ours.send(question)
+            except (BrokenPipeError, ConnectionResetError):
+                raise BackendError(f"{backend.name}: {_death(process, log.name)} before {doing}") from None
 
         def receive(doing: str) -> Any:
             if not ours.poll(timeout):
@@ -84,21 +109,8 @@ def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
                 raise BackendError(f"{backend.name}: raised {payload} while {doing}")
             return payload
 
-        loaded = False
-
-        def ask(op: str, parameters: dict[str, Any], inputs: dict[str, Any]) -> Any:
-            nonlocal loaded
-            if not loaded:
-                receive("loading")
-                loaded = True
-            try:
-                ours.send((op, parameters, inputs))
-            except (BrokenPipeError, ConnectionResetError):
-                raise BackendError(f"{backend.name}: {_death(process, log.name)} before {op}") from None
-            return receive(f"running {op}")
-
         try:
-            yield ask
+            yield Child(send, receive)
         finally:
             ours.close()
             process.terminate()
@@ -106,3 +118,25 @@ def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
             if process.is_alive():
                 process.kill()
                 process.join()
+
+
+@contextmanager
+def started(backend: Backend, timeout: float = 60.0) -> Iterator[Ask]:
+    """Yield `ask(op, parameters, inputs)`, answered by the backend in its own process.
+
+    It loads while the caller prepares its first question. `ask` raises UsageError if it cannot be loaded,
+    BackendError if it raises, crashes or is silent for
+    `timeout` seconds.
+    """
+    with child(backend, _serve, timeout) as process:
+        loaded = False
+
+        def ask(op: str, parameters: dict[str, Any], inputs: dict[str, Any]) -> Any:
+            nonlocal loaded
+            if not loaded:
+                process.receive("loading")
+                loaded = True
+            process.send((op, parameters, inputs), op)
+            return process.receive(f"running {op}")
+
+        yield ask

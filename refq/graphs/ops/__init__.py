@@ -1,0 +1,1 @@
+"""Ops of graphs, one family a file."""

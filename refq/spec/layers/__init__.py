@@ -1,0 +1,1 @@
+"""The definition of layers, one element at a time, in Python integers and Fractions."""
