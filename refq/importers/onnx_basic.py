@@ -16,10 +16,10 @@ from refq.importers.onnx_working import (
     Q,
     Working,
     drop,
+    each,
     edges,
     fresh,
     only_reader,
-    ordered,
     put,
     redirect,
     same_pair,
@@ -29,7 +29,7 @@ from refq.importers.onnx_working import (
 
 def drop_identities(work: Working) -> None:
     """Identity and Dropout vanish where what they write is no output of the model."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op not in ("Identity", "Dropout") or node.domain or node.outputs[0] in work.outputs:
             continue
         if any(edges(work, name) or name in work.outputs for name in node.outputs[1:] if name):
@@ -47,7 +47,7 @@ def _instead(work: Working, old: str, new: str) -> None:
 
 def unique_dequantizers(work: Working) -> None:
     """Every DequantizeLinear feeds one input of one node; where it fed several, each has a copy."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op != DQ:
             continue
         shown = node.outputs[0] in work.outputs
@@ -64,7 +64,7 @@ def unique_dequantizers(work: Working) -> None:
 def merge_dequantizers(work: Working) -> None:
     """The reverse: copies of a DequantizeLinear become one again."""
     first: dict[tuple[object, ...], OnnxNode] = {}
-    for node in ordered(work):
+    for node in each(work):
         if node.op != DQ:
             continue
         kept = first.setdefault((node.inputs, *sorted(node.attributes.items())), node)
@@ -79,7 +79,7 @@ def drop_double_pairs(work: Working) -> None:
     Where the pairs differ this is another function: scale (high - low) / (qmax - qmin) in float32, and a zero point
     rounded half away.
     """
-    for node in ordered(work):
+    for node in each(work):
         chain = _double(work, node)
         if chain is None:
             continue

@@ -14,11 +14,11 @@ from refq.importers.onnx_working import (
     Q,
     Working,
     drop,
+    each,
     edges,
     fresh,
     is_scalar,
     only_reader,
-    ordered,
     put,
     redirect,
     written_by,
@@ -29,7 +29,7 @@ def join_biases(work: Working) -> None:
     """MatMul and the Add of a row become a Gemm; a left side of more than two dimensions is flattened around it, where
     none of them is open.
     """
-    for node in ordered(work):
+    for node in each(work):
         if node.op != "MatMul" or node.domain or node.name not in work.nodes:
             continue
         add = only_reader(work, node.outputs[0])
@@ -78,7 +78,7 @@ def _reshape(work: Working, tensor: str, name: str, shape: tuple[int, ...], outp
 
 def quantize_biases(work: Working) -> None:
     """Float weights and biases of Conv and Gemm between pairs become codes: int8, and int32 of x_scale * w_scale."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op not in ("Conv", "Gemm") or node.domain or not _to_quantizer(work, node):
             continue
         x, w = (written_by(work, name) for name in node.inputs[:2])

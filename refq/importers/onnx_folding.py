@@ -13,7 +13,7 @@ from refq.graphs.records import Quantization
 from refq.importers.limits import MOST_CONSTANT_BYTES
 from refq.importers.onnx_records import OnnxModel, OnnxNode, reject
 from refq.importers.onnx_scales import Operand, attributes_of, quantization_of
-from refq.importers.onnx_working import DQ, Q, Working, drop, finished, fresh, ordered, put, working, written_by
+from refq.importers.onnx_working import DQ, Q, Working, drop, each, finished, fresh, put, working, written_by
 
 
 def folded(model: OnnxModel) -> OnnxModel:
@@ -23,7 +23,7 @@ def folded(model: OnnxModel) -> OnnxModel:
     """
     work = working(model)
     size = sum(data.nbytes for data in work.constants.values())
-    for node in ordered(work):
+    for node in each(work):
         if node.op == "Transpose" and _behind_scale(work, node):
             node = work.nodes[node.name]
         made = _value(work, node) if node.domain == "" and node.inputs and len(node.outputs) == 1 else None

@@ -17,7 +17,7 @@ from refq.importers.onnx_groups import FITS, as_unsigned, drop_void_clips, group
 from refq.importers.onnx_integer import fuse_integer
 from refq.importers.onnx_propagation import carry_backward, carry_forward
 from refq.importers.onnx_records import OnnxModel
-from refq.importers.onnx_working import DQ, Working, drop, finished, ordered, working
+from refq.importers.onnx_working import DQ, Working, drop, each, finished, working
 
 ROUNDS = 10
 """How often ONNX Runtime repeats level basic at most."""
@@ -58,7 +58,7 @@ def _extended(work: Working) -> None:
 
 def fuse_groups(work: Working) -> None:
     """Every group that fits."""
-    for node in ordered(work):
+    for node in each(work):
         if node.name not in work.nodes or node.op not in FITS or node.domain:
             continue
         group = group_of(work, work.nodes[node.name])
@@ -69,7 +69,7 @@ def fuse_groups(work: Working) -> None:
 
 def _float_constants(work: Working) -> None:
     """Dequantized constants that are left become float constants: one product each, the same everywhere."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op == DQ and node.inputs[0] in work.constants and node.inputs[0] not in work.model.packed:
             data = dequantized(work, node)
             if data is not None:

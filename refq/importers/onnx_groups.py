@@ -18,11 +18,11 @@ from refq.importers.onnx_working import (
     Working,
     code_dtype,
     drop,
+    each,
     edges,
     fresh,
     is_scalar,
     only_reader,
-    ordered,
     put,
     redirect,
     same_pair,
@@ -97,7 +97,7 @@ def clip_ends(work: Working, clip: OnnxNode) -> tuple[float | None, float | None
 
 def drop_void_clips(work: Working) -> None:
     """Relu and Clip vanish before a Q of the same range."""
-    for node in ordered(work):
+    for node in each(work):
         after = only_reader(work, node.outputs[0]) if node.op in ("Relu", "Clip") else None
         if after is None or after.op != Q or len(after.inputs) != 3 or after.inputs[2] not in work.constants:
             continue
@@ -121,7 +121,7 @@ def _void_here(work: Working, clip: OnnxNode, after: OnnxNode) -> bool:
 
 def as_unsigned(work: Working) -> None:
     """Pairs of int8 that nothing else reads become pairs of uint8: codes and zero point 128 higher."""
-    for node in ordered(work):
+    for node in each(work):
         after = only_reader(work, node.outputs[0]) if node.op == Q else None
         if after is None or after.op != DQ or len(node.inputs) != 3 or len(after.inputs) != 3:
             continue

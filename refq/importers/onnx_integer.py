@@ -19,9 +19,9 @@ from refq.importers.onnx_working import (
     Working,
     code_dtype,
     drop,
+    each,
     is_scalar,
     only_reader,
-    ordered,
     put,
     written_by,
 )
@@ -36,10 +36,10 @@ def fuse_integer(work: Working) -> None:
     unique_dequantizers(work)
     for step in (drop_identities, join_biases, carry_forward, carry_backward, unique_dequantizers, drop_void_clips):
         step(work)
-    for node in ordered(work):
+    for node in each(work):
         if node.name in work.nodes and node.op in KINDS and not node.domain:
             _fuse(work, work.nodes[node.name])
-    for node in ordered(work):
+    for node in each(work):
         if node.op == Q:
             _requantize(work, node)
 

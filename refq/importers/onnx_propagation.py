@@ -14,10 +14,10 @@ from refq.importers.onnx_working import (
     DQ,
     Q,
     Working,
+    each,
     edges,
     fresh,
     only_reader,
-    ordered,
     put,
     redirect,
     scalar_pair,
@@ -34,7 +34,7 @@ def _carries(node: OnnxNode | None) -> bool:
 
 def carry_forward(work: Working) -> None:
     """DQ, op, other becomes DQ, op, Q, DQ, other."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op == DQ and only_reader(work, node.outputs[0]) is not None and scalar_pair(work, node):
             waiting = [only_reader(work, node.outputs[0])]
             while waiting:
@@ -73,7 +73,7 @@ def _pair(work: Working, tensor: str, ends: list[tuple[str, str | None, int]], l
 
 def carry_backward(work: Working) -> None:
     """other, op, Q becomes other, Q, DQ, op, Q."""
-    for node in ordered(work):
+    for node in each(work):
         if node.op != Q or not scalar_pair(work, node):
             continue
         if edges(work, node.inputs[0]) != 1 or node.inputs[0] in work.outputs:

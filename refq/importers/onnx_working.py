@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -110,6 +111,13 @@ def ordered(work: Working) -> list[OnnxNode]:
             if not waiting[reader]:
                 ready.append(reader)
     return found
+
+
+def each(work: Working) -> Iterator[OnnxNode]:
+    """The nodes in order, each as it stands when its turn comes; those that were taken out before are left out."""
+    for node in ordered(work):
+        if node.name in work.nodes:
+            yield work.nodes[node.name]
 
 
 def finished(work: Working) -> OnnxModel:
