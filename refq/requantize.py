@@ -11,39 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.arguments import Real, dtype_of, in_range, integer, integer_array, real
-from refq.dispatch import run_plan
+from refq.arguments import Real, in_range, integer_array, real
 from refq.formats import INT8, IntFormat
 from refq.parameters import check_format, find, paired, prepare
+from refq.planned import run_prepared
 from refq.planner import float_plan, laid_out
-from refq.plans import Plan
 from refq.rules import Arithmetic, FixedScale, Rule, Scaling
 from refq.semantics import QUANTIZE_RULES
 from refq.spec.floats import FLOAT32, round_to_float
-
-
-def _channels(function: str, shape: tuple[int, ...], count: int, axis: int | None) -> tuple[int, int, int]:
-    """(outer, channels, inner) of an array whose `axis` holds the channels; one channel spans everything."""
-    size = int(np.prod(shape))
-    if axis is not None and shape:
-        integer(function, "axis", axis, -len(shape), len(shape) - 1)
-    if count == 1:
-        return 1, 1, size
-    axis = -1 if axis is None else axis
-    if not shape:
-        raise ValueError(f"{function}: {count} channels on a scalar; pass an array with a channel axis")
-    axis %= len(shape)
-    if shape[axis] != count:
-        raise ValueError(f"{function}: axis={axis} has {shape[axis]} channels, the parameters have {count}")
-    return int(np.prod(shape[:axis])), count, int(np.prod(shape[axis + 1 :]))
-
-
-def run_prepared(function: str, prepared: Plan, x: NDArray[Any], axis: int | None, fmt: IntFormat) -> NDArray[Any]:
-    """Codes of checked accumulators under a plan; channels along `axis`."""
-    shape = _channels(function, x.shape, prepared.table.shape[1], axis)
-    out = np.empty(shape, dtype_of(fmt.bits, fmt.signed))
-    run_plan(prepared, np.ascontiguousarray(x).reshape(shape), out)
-    return out.reshape(x.shape)
 
 
 def requantize(

@@ -61,6 +61,7 @@ def test_memory_of_a_depthwise_convolution(dtype):
         assert peak(x, w, groups=64, stride=stride) + x.nbytes + w.nbytes <= 3 * both
 
 
+@pytest.mark.sweep
 def test_a_sweep_of_the_kernels_with_bounds_check():
     environment = os.environ | {"NUMBA_BOUNDSCHECK": "1"}
     command = [sys.executable, "-W", "error", "-c", SWEEP]

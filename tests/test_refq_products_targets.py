@@ -35,7 +35,9 @@ def ours():
     return digests()
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name", ["generic", *(pytest.param(n, marks=pytest.mark.sweep) for n in TARGETS if n != "generic")]
+)
 def test_other_targets_give_the_same_integers(name, ours):
     if not able(name):
         pytest.skip(f"this processor cannot run code for {name}")
