@@ -21,7 +21,10 @@ OPTIONS = {"conv": "Conv2DOptions", "depthwise_conv": "DepthwiseConv2DOptions"}
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One layer, with its input. scales and zeros: of x, weights, output. same: SAME padding, else none."""
+    """One layer, with its input. scales and zeros: of x, weights, output. same: SAME padding, else none.
+
+    bias_scale: of the file, in units of the right one; None for a bias without. scale_axis: of weights with one scale.
+    """
 
     op: str
     x: Any
@@ -34,6 +37,8 @@ class Case:
     same: bool = True
     activation: str = "none"
     weight_dtype: str = ""
+    bias_scale: Any = 1.0
+    scale_axis: int = 0
 
     @property
     def groups(self) -> int:
@@ -52,9 +57,10 @@ class Case:
 
 
 def attributes(case: Case) -> dict[str, Any]:
-    found = {"activation": case.activation, "stride": case.stride, "dilation": case.dilation}
+    found = {"activation": case.activation, "scale_axis": case.scale_axis}
     if case.op == "fully_connected":
-        return {"activation": case.activation, "keep_dims": False}
+        return found | {"keep_dims": False}
+    found |= {"stride": case.stride, "dilation": case.dilation}
     extra = {"groups": case.groups} if case.op == "conv" else {"multiplier": case.w.shape[3] // case.x.shape[3]}
     return found | {"layout": "NHWC", "padding": case.padding} | extra
 
@@ -66,7 +72,8 @@ def site(case: Case) -> Site:
     x = Tensor("x", case.x.shape, case.x.dtype.name, Quantization(sx, np.array([zx])))
     given = Quantization(sw, np.full(sw.size, zw), case.weight_axis if sw.size > 1 else None)
     w = Tensor("w", case.w.shape, case.weight_dtype or case.w.dtype.name, given, case.w)
-    b = None if case.bias is None else Tensor("b", case.bias.shape, case.bias.dtype.name, None, case.bias)
+    scaled = None if case.bias_scale is None else Quantization(sx * sw, np.zeros(sw.size, np.int64))
+    b = None if case.bias is None else Tensor("b", case.bias.shape, case.bias.dtype.name, scaled, case.bias)
     (shape,) = OP[case.op].shapes("layer", attributes(case), (x, w, b))
     y = Tensor("y", shape, case.x.dtype.name, Quantization(sy, np.array([zy])))
     names = ("x", "w", None if b is None else "b")
@@ -91,11 +98,11 @@ def content(case: Case) -> bytes:
     """The .tflite file."""
     sx, sw, sy = case.scales
     zx, zw, zy = case.zeros
-    dtype, axis = case.x.dtype.name, case.weight_axis if np.size(sw) > 1 else 0
+    dtype, axis = case.x.dtype.name, case.weight_axis if np.size(sw) > 1 else case.scale_axis
     tensors = [T("x", case.x.shape, dtype, sx, zx)]
     tensors += [T("w", case.w.shape, case.weight_dtype or case.w.dtype.name, sw, zw, axis, case.w)]
     if case.bias is not None:
-        product = np.float32(sx) * np.asarray(sw, np.float32)
+        product = None if case.bias_scale is None else np.float32(sx * case.bias_scale) * np.asarray(sw, np.float32)
         tensors += [T("b", None, case.bias.dtype.name, product, 0, 0, case.bias)]
     tensors += [T("y", site(case).outputs[0].shape, dtype, sy, zy)]
     names = [t.name for t in tensors[:-1]]

@@ -93,7 +93,7 @@ def transposed(
         [
             Tensor("x", x.shape, dtype, meaning(scales[0], zeros[0])),
             Tensor("w", w.shape, w.dtype.name, meaning(scales[1], zeros[1], 0), w),
-            None if bias is None else Tensor("b", bias.shape, bias.dtype.name, None, bias),
+            None if bias is None else Tensor("b", bias.shape, bias.dtype.name, meaning(1.0), bias),
         ],
         Tensor("y", shape, dtype, meaning(scales[2], zeros[2])),
         layout="NHWC", stride=stride, padding=cut, output_size=size, activation=activation.lower(),

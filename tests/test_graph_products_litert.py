@@ -37,6 +37,7 @@ CONVS = {
         "conv", (1, 9, 9, 5), (13, 3, 3, 5), 20, dtype="int16", bias="int64", weight_dtype="int4"
     ),
     "relu6": built("conv", (1, 9, 9, 5), (13, 3, 3, 5), 21, activation="relu6"),
+    "int4, groups": built("conv", (1, 9, 9, 6), (9, 3, 3, 2), 22, weight_dtype="int4"),
 }
 DENSE = {
     "one row": built("fully_connected", (1, 40), (170, 40), 1),
@@ -65,7 +66,39 @@ DENSE = {
     ),
     "int16, no bias": built("fully_connected", (30, 40), (33, 40), 21, dtype="int16", bias=None),
 }
-CASES = {f"{case.op}: {name}": case for group in (CONVS, DENSE) for name, case in group.items()}
+
+
+def unscaled(case):
+    """No scale for the bias; of one scale for all, as small beside the output's as LiteRT asks for then."""
+    sx, sw, sy = case.scales
+    return replace(case, bias_scale=None, scales=(sx, sw if sw.size > 1 else np.float32([1 / 64]), sy))
+
+
+# what XNNPACK leaves to the builtin kernels for what the file says of bias and weights
+LEFT = {
+    "bias without scale": unscaled(CONVS["3x3"]),
+    "per tensor, bias without scale": unscaled(CONVS["per tensor"]),
+    "groups, bias without scale": unscaled(CONVS["groups"]),
+    "uint8, bias without scale": unscaled(CONVS["uint8"]),
+    "uint8, groups, bias without scale": unscaled(CONVS["uint8, groups"]),
+    "uint8, axis 3": replace(CONVS["uint8"], scale_axis=3),
+    "uint8, groups, axis 1": replace(CONVS["uint8, groups"], scale_axis=1),
+    "int4, groups, bias without scale": unscaled(CONVS["int4, groups"]),
+    "rows, bias without scale": unscaled(DENSE["rows"]),
+    "rows, per tensor, bias without scale": unscaled(
+        built("fully_connected", (40, 41), (33, 41), 23, per_channel=False)
+    ),
+    "int4, bias without scale": unscaled(DENSE["int4"]),
+    "rows, uint8, bias without scale": unscaled(DENSE["uint8"]),
+    "rows, uint8, axis 1": replace(DENSE["uint8"], scale_axis=1),
+}
+# of 8-bit signed weights with one scale the axis says nothing
+TAKEN = {
+    "per tensor, axis 3": replace(CONVS["per tensor"], scale_axis=3),
+    "rows, axis 1": replace(DENSE["rows, per tensor"], scale_axis=1),
+}
+GROUPS = (CONVS, DENSE, LEFT, TAKEN)
+CASES = {f"{case.op}: {name}": case for group in GROUPS for name, case in group.items()}
 
 
 @pytest.mark.parametrize("name", CASES)

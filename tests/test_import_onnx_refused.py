@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx_models import N, Q, dequantize, model, qdq, qoperator, quantize
+from onnx_models import N, Q, dequantize, model, qdq, qoperator
 from onnx_qdq_cases import CASES
 
 from refq.importers import ModelRejectedError, read_onnx
@@ -133,6 +133,21 @@ FILES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no opset": (lambda p: p.ClearField("opset_import"), "0 opsets of domain ''; the file is cut off"),
     "sparse": (lambda p: p.graph.sparse_initializer.add(), "SparseTensorProto is not supported"),
     "function": (lambda p: p.functions.add(), "FunctionProto is not supported"),
+    "opset of the future": (lambda p: setattr(p.opset_import[0], "version", 99), "opset 99 is outside 10..26"),
+    "opset 0": (lambda p: setattr(p.opset_import[0], "version", 0), "opset 0 is outside 10..26"),
+    "values twice": (lambda p: p.graph.initializer[0].int32_data.append(1), "constant .*: has values in two fields"),
+    "int32_data out of range": (lambda p: p.graph.initializer.append(
+        TensorProto(name="n", data_type=3, dims=[2], int32_data=[1, 128])), "constant n: a value is outside -128..127"),
+    "raw bytes too few": (on("w", "raw_data", b"123"), "3 bytes for shape .4, 3, 3, 3. of int8; there must be 108"),
+    "elements beyond 64 bits": (on("w", "dims", (1 << 62, 4, 4)), "elements"),
+    "a dimension too many": (on("w", "dims", (1,) * 4000), "4000 dimensions; a model may have 6"),
+    "attribute twice": (lambda p: [attribute("pads", [0] * 4)(p) for _ in range(2)], "an attribute is there twice"),
+    "many attributes": (lambda p: [attribute("pads", [0] * 4)(p) for _ in range(65)], "65 attributes"),
+    "output twice": (lambda p: p.graph.output.append(p.graph.output[0]), "outputs: a tensor is there twice"),
+    "many outputs": (lambda p: p.graph.output.extend([p.graph.output[0]] * 50_000), "50001 outputs; a model may have"),
+    "many inputs": (lambda p: p.graph.input.extend([p.graph.input[0]] * 50_000), "50001 inputs; a model may have"),
+    "input twice": (lambda p: p.graph.input.append(p.graph.input[0]), "input x: tensor 'x' is written twice"),
+    "long name": (node("name", "n" * 5000), "5000 characters in a name"),
     "4 bits cut off": (lambda p: p.graph.initializer.append(
         TensorProto(name="n", data_type=22, dims=[5], raw_data=b"12")), "2 bytes for shape .5,. of int4; .* be 3"),
 }  # fmt: skip
@@ -159,15 +174,6 @@ def test_channels_along_no_dimension() -> None:
     proto = onnx.load_from_string(qdq("Conv", [X, W], Y))
     proto.graph.node[1].attribute.append(helper.make_attribute("block_size", 2))
     assert "block_size is not supported; quantize per tensor or per axis" in rejected(proto)
-
-
-def test_relu_and_clip_on_codes() -> None:
-    for op, words in (("Relu", "needs zero point 0"), ("Clip", "clip floats before QuantizeLinear")):
-        x = Q("x", 0.1, 3, "uint8", (1, 4))
-        nodes = [quantize(x, "in"), N(op, ["x", "low"][: 1 + (op == "Clip")], ["y"])]
-        content = model(nodes, [("in", "float32", (1, 4))], [("y", "uint8", None)],
-                        x.constants() | {"low": np.uint8(5)})  # fmt: skip
-        assert words in rejected(content)
 
 
 def test_truncated_at_every_length() -> None:

@@ -150,7 +150,7 @@ USAGE = [
         ("diff", "double_up", "single_up", "--scale", "1", "--domain", f"0..{2**40}"),
         "is outside -2147483648..2147483647",
     ),
-    (("identify", "onnxruntime", "--timeout", "-1"), "-1.0 is not in the range x>0"),
+    (("identify", "onnxruntime", "--timeout", "-1"), "--timeout=-1 is no time to wait"),
     (("verify", "onnxruntime", "--rule", "double_up", "--errors", "-1"), "-1 is not in the range x>=0"),
     (("verify", "onnxruntime"), "Missing option '--rule'"),
     (("diff", "exact_ties_even", "double_up", "--scale", "1/4", "--format", "int32"), "fmt.bits=32 is outside 1..16"),

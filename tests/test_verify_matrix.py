@@ -57,12 +57,16 @@ def test_levels_that_agree_are_one_class(tmp_path: Path) -> None:
 def test_a_failing_backend_leaves_the_rest(small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "golden.npz", y=np.zeros((6, 7), np.int8))
     monkeypatch.setenv("REFQ_TRACE_BOX", str(tmp_path / "golden.npz"))
-    backends = "litert-builtin,trace_boxes:raises,no_such_module:run,litert-reference"
+    backends = "litert-builtin,trace_boxes:raises,trace_boxes:shows_nothing,no_such_module:run,litert-reference"
     done = refq("matrix", small, "--backends", backends, "--random", "6", "--timeout", "30")
     assert done.returncode == 6
-    lines = done.stderr.splitlines()[-2:]
+    lines = done.stderr.splitlines()[-3:]
     assert lines[0] == "refq: trace_boxes:raises: raised RuntimeError: no kernel for this sample while running sample 4"
-    assert "module no_such_module cannot be imported" in lines[1]
+    # who shows no output would agree with everybody
+    assert lines[1] == "refq: trace_boxes:shows_nothing: does not show output y of the model"
+    assert "module no_such_module cannot be imported" in lines[2]
+    assert "2 classes" in done.stdout or "one class" in done.stdout
+    assert "shows_nothing, " not in done.stdout
     assert "by final outputs" in done.stdout
     assert "litert-reference" in done.stdout
 
@@ -74,5 +78,5 @@ def test_same_values_are_no_difference(small: str) -> None:
 
 
 def test_usage(small: str) -> None:
-    assert "names 1 backend" in refused(4, "matrix", small, "--backends", "litert,litert")
+    assert "is not two backends or more" in refused(4, "matrix", small, "--backends", "litert,litert")
     assert "reads .onnx files" in refused(4, "matrix", small, "--backends", "litert,onnxruntime")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import trace_models
+from command import answer
 from onnx_models import optimized
 from refq_cases import assert_same
 from tflite_models import run_litert
@@ -66,7 +67,7 @@ def test_a_copy_that_changes_the_result_is_not_believed(monkeypatch: pytest.Monk
     assert_same(answer.tensors["y"], np.concatenate([y, y]))
 
 
-@pytest.mark.parametrize("level", ["off", "basic", "extended", "all"])
+@pytest.mark.parametrize("level", ["off", "all"])
 def test_onnxruntime_shows_the_codes_between_ops(level: str) -> None:
     answer = asked(f"onnxruntime:{level}", trace_models.qoperator_net(), "onnx")
     assert (answer.failure, answer.findings, set(answer.tensors)) == ("", (), {"a", "y"})
@@ -94,7 +95,17 @@ def test_the_reference_evaluator_shows_every_tensor() -> None:
     assert list(answer.tensors) == ["xq", "xq_float", "real", "relu", "a", "a_float", "sum", "yq", "yq_float"]
 
 
+def test_the_list_names_them() -> None:
+    found = answer("list")
+    assert [b["name"] for b in found["model_backends"]] == list(MODEL_BACKENDS)
+    assert {b["profile"] for b in found["model_backends"]} <= {p["name"] for p in found["profiles"]}
+    assert {"backends", "ops", "rules", "quantize_rules"} <= set(found)
+
+
 def test_names() -> None:
+    for name in ("../x:y", "a:b:c", ":x", "x:", "[bold]:x"):
+        with pytest.raises(UsageError, match="is unknown; legal"):
+            find_model_backend(name, "onnx")
     assert find_model_backend("onnxruntime", "onnx") is MODEL_BACKENDS["onnxruntime:all"]
     with pytest.raises(UsageError, match=r"reads \.tflite files; for \.onnx: onnxruntime:off, onnxruntime:basic"):
         find_model_backend("litert", "onnx")

@@ -1,12 +1,14 @@
 """Faults planted in a runtime's answer are located: the node, the element, the rule; and what fails is reported."""
 
+import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import trace_models
-from command import answer, refq, refused
+from command import Done, refq, refused
 from trace_boxes import FAULTY, SAMPLES
 
 from refq.graphs import PROFILES, run
@@ -23,22 +25,39 @@ def box(folder: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, suffix: s
     model.write_bytes(content)
     graph = read_tflite(content) if suffix == "tflite" else read_onnx(content)
     tensors = run(graph, random_inputs(graph, SAMPLES, 5), profile, keep=True)
-    np.savez(folder / "golden.npz", **{n: tensors[n] for node in graph.nodes for n in node.outputs})  # type: ignore[arg-type]
+    kept = {n: tensors[n] for node in graph.nodes for n in node.outputs}
+    kept |= {f"input:{n}": tensors[n] for n in graph.inputs}
+    np.savez(folder / "golden.npz", **kept)  # type: ignore[arg-type]
     monkeypatch.setenv("REFQ_TRACE_BOX", str(folder / "golden.npz"))
     return str(model)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    with pytest.MonkeyPatch.context() as patch:
+        box(folder, patch, trace_models.small_net(), "tflite", "litert-reference")
+    return folder
+
+
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    return box(tmp_path, monkeypatch, trace_models.small_net(), "tflite", "litert-reference")
+def small(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("REFQ_TRACE_BOX", str(folder / "golden.npz"))
+    return str(folder / "model.tflite")
 
 
 def words(model: str, name: str, *more: str) -> tuple[str, ...]:
     return ("trace", model, "--backend", f"trace_boxes:{name}", "--random", str(SAMPLES), "--seed", "5", *more)
 
 
+@cache
+def asked(model: str, name: str, *more: str) -> Done:
+    """Each question is asked once: a process a runtime."""
+    return refq(*words(model, name, *more), "--json")
+
+
 def traced(model: str, name: str, *more: str) -> Any:
-    return answer(*words(model, name, *more))["sides"][0]
+    return json.loads(asked(model, name, *more).stdout)["sides"][0]
 
 
 def test_an_honest_backend_agrees(small: str) -> None:
@@ -46,7 +65,7 @@ def test_an_honest_backend_agrees(small: str) -> None:
     assert (side["differing"], side["first"], side["remedy"], side["hidden"]) == (0, None, None, [])
     assert side["strength"] == f"SAMPLED {SAMPLES * (3 * 180 + 2 * 45 + 7)}"
     assert [layer["alone"]["verdict"] for layer in side["layers"]] == ["agrees"] * 6
-    assert refq(*words(small, "honest")).returncode == 0
+    assert asked(small, "honest").returncode == 0
 
 
 def test_one_bit_is_located(small: str) -> None:
@@ -61,7 +80,21 @@ def test_one_bit_is_located(small: str) -> None:
     assert alone["DEPTHWISE_CONV_2D:1"] == "no rule"
     assert [v for n, v in alone.items() if n not in ("DEPTHWISE_CONV_2D:1", "ADD:2")] == ["agrees"] * 4
     assert side["remedy"] is None
-    assert refq(*words(small, "one_bit")).returncode == 1
+    assert asked(small, "one_bit").returncode == 1
+
+
+def test_a_backend_that_does_not_say_the_same_twice(small: str) -> None:
+    side = traced(small, "drifts")
+    assert (side["first"]["sample"], side["first"]["tensor"]) == (FAULTY, "b")
+    said = f"NON-DETERMINISTIC: asked again for sample {FAULTY} alone, 1 of 180 elements of tensor 'b' are not as in"
+    assert side["findings"] == [said + " the first answer"]
+    assert traced(small, "one_bit")["findings"] == []
+
+
+def test_noise_does_not_reach_the_report(small: str, capfd: pytest.CaptureFixture[str]) -> None:
+    side = traced(small, "prints")
+    assert (side["differing"], side["findings"]) == (0, [])
+    assert "not json" not in capfd.readouterr().out
 
 
 def test_the_arithmetic_of_the_element_is_complete(small: str) -> None:
@@ -131,9 +164,52 @@ def test_nothing_compared_is_no_success(small: str) -> None:
     assert "nothing was compared" in done.stderr
 
 
+def test_an_output_that_was_not_compared_is_no_success(small: str) -> None:
+    done = asked(small, "inner_only")
+    assert done.returncode == 5
+    assert done.stderr.splitlines()[-1] == "refq: output y of the model is not shown; it was not compared"
+
+
+def test_a_page_that_cannot_be_drawn(small: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Known before anything is computed."""
+    base = ("trace", small, "--backend", "litert-reference", "--html")
+    for path in ("", "a\0b", str(tmp_path)):
+        assert "cannot be written" in refused(4, *base, path)
+    for missing in ("jinja2", "matplotlib"):
+        monkeypatch.setattr("verify.models_cli.find_spec", lambda name, missing=missing: None if name == missing else 1)
+        assert f"--html needs {missing}; pip install 'refq[plots]'" in refused(4, *base, str(tmp_path / "page.html"))
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "1e300", "0", "-1"])
+def test_times_that_are_no_times(small: str, text: str) -> None:
+    assert "is no time to wait" in refused(4, "trace", small, "--backend", "litert", "--timeout", text)
+
+
+def test_profiles_that_are_none(small: str, tmp_path: Path) -> None:
+    base = ("trace", small, "--backend", "litert-reference", "--profile")
+    assert "profile='' is unknown" in refused(4, *base, "")
+    for place, (code, text, words) in enumerate(
+        [
+            (7, "a=" + "[" * 5000, "brackets inside brackets"),
+            (7, 'base = "tflm"\n[rules]\n"" = "single_up"', "'' is no op"),
+            (7, 'base = "tflm"\nname = "\\u001b[31m"', "is not one line of text"),
+            (7, 'base = "\udcff"', "cannot be read"),
+            (4, 'base = "tflm"\n[nodes]\n"CONV_2D:7" = "single_up"', "'CONV_2D:7' is no node of the model; nearest"),
+        ]
+    ):
+        file = tmp_path / f"{place}.toml"
+        file.write_bytes(text.encode(errors="surrogateescape"))
+        assert words in refused(code, *base, str(file))
+
+
 @pytest.mark.parametrize(
     ("name", "what"),
     [
+        (
+            "dates",
+            "raised TypeError: returned datetime64[s] for tensor 'c'; pass integers, bools or floats while running "
+            "sample 0",
+        ),
         ("crashes", f"crashed with signal SIGABRT while running sample {FAULTY}"),
         ("raises", f"raised RuntimeError: no kernel for this sample while running sample {FAULTY}"),
         ("hangs", f"no answer within 3 s while running sample {FAULTY}"),
@@ -144,7 +220,7 @@ def test_what_came_before_a_failure_is_kept(small: str, name: str, what: str) ->
     done = refq(*words(small, name, "--timeout", "3"))
     assert done.returncode == 6
     assert done.stderr.splitlines()[-1] == f"refq: trace_boxes:{name}: {what}"
-    samples = 0 if name == "a_list" else FAULTY
+    samples = 0 if name in ("a_list", "dates") else FAULTY
     assert f"{samples * 637} elements of {samples} samples" in done.stdout or not samples
 
 

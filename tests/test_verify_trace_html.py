@@ -90,8 +90,24 @@ def checked(page):
     return found.seen
 
 
-def test_a_page_holds_the_whole_trace():
-    page = trace_page(Trace("model.tflite", "tflite", 5, "seed 0", (side(),)))
+def whole():
+    return trace_page(Trace("model.tflite", "tflite", 5, "seed 0", (side(),)))
+
+
+@pytest.fixture(scope="module")
+def page():
+    return whole()
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures take most of the time of a page."""
+    for name in ("places_picture", "samples_picture", "staircase_picture"):
+        monkeypatch.setattr(f"verify.trace_html.{name}", lambda *_: "<svg></svg>")
+
+
+def test_a_page_holds_the_whole_trace(page):
+    assert EVIL not in page
     seen = checked(page)
     # the column's arcs, the staircase, the places, the samples
     assert seen.count("svg") == 5
@@ -102,29 +118,28 @@ def test_a_page_holds_the_whole_trace():
         assert words in text, words
 
 
-def test_names_of_a_file_cannot_break_out():
+def test_names_of_a_file_cannot_break_out(undrawn):
     page = trace_page(Trace(EVIL, "tflite", 5, EVIL, (side(),)))
     assert EVIL not in page
     checked(page)
 
 
-def test_two_sides_and_what_is_between_them():
+def test_two_sides_and_what_is_between_them(undrawn):
     d = Divergence("a", "conv", "one", difference(), 7, 6, ("two",), arithmetic(), ("one", "three"))
     page = trace_page(Trace("m", "tflite", 5, "seed 0", (side(False), side()), Between((difference(),), d)))
     checked(page)
     assert page.count("First divergence") == 2
 
 
-def test_a_divergence_without_arithmetic():
+def test_a_divergence_without_arithmetic(undrawn):
     d = Divergence("a", "conv", "one", Difference("t", 5, 5, note="dtype int16, expected int8"), None, None, (), None)
     page = trace_page(Trace("m", "tflite", 5, "seed 0", (side(), side(False)), Between((difference(),), d)))
     checked(page)
     assert "dtype int16, expected int8" in page
 
 
-def test_the_same_trace_is_the_same_page():
-    made = [trace_page(Trace("m", "tflite", 5, "seed 0", (side(),))) for _ in range(2)]
-    assert made[0] == made[1]
+def test_the_same_trace_is_the_same_page(page):
+    assert whole() == page
 
 
 @pytest.mark.parametrize(
@@ -162,3 +177,11 @@ def test_arcs_do_not_cross_in_a_lane():
     for lane in range(lanes):
         spans = sorted((a["from"], a["to"]) for a in arcs if a["lane"] == lane)
         assert all(left[1] <= right[0] for left, right in pairwise(spans))
+
+
+def test_channels_come_first_in_onnx(monkeypatch):
+    drawn = []
+    monkeypatch.setattr("verify.trace_html.places_picture", lambda d, salt, channel: drawn.append(channel) or "")
+    for kind in ("onnx", "tflite"):
+        trace_page(Trace("m", kind, 5, "seed 0", (side(),)))
+    assert drawn == [0, 2]

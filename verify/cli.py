@@ -11,12 +11,11 @@ import click
 
 from verify import batchnorm_cli, demo_cli, failures, models_cli, run_cli, tensor_cli
 from verify.failures import BackendError, FileRejectedError, NothingComparedError, UsageError
-from verify.options import checked, json_option
+from verify.options import checked, json_option, seconds
 from verify.progress import shown_progress
 
 _SCALE = "0.25, 1/4, a float32 pattern 0x3e800000, MULTIPLIER>>SHIFT, or INPUT*WEIGHT/OUTPUT of float32 scales"
 
-_SECONDS = click.FloatRange(min=0, min_open=True)
 _COUNT = click.IntRange(min=0)
 
 
@@ -147,7 +146,8 @@ _backend_options = [
         "--timeout",
         default=60.0,
         show_default=True,
-        type=_SECONDS,
+        type=float,
+        callback=seconds,
         help="Seconds before a silent backend counts as hung.",
     ),
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from verify.failures import FileRejectedError
+from verify.failures import FileRejectedError, UsageError
 
 
 def shown(path: str) -> str:
@@ -24,6 +25,21 @@ def require_readable(path: str, limit: int) -> None:
         raise FileRejectedError(f"{shown(path)} is no regular file")
     if size > limit:
         raise FileRejectedError(f"{shown(path)} has {size} bytes; at most {limit} are read")
+
+
+def require_writable(option: str, path: str, inputs: Iterable[str | None]) -> None:
+    """UsageError where a file is an input or cannot be written, as far as that is known before it is done."""
+    try:
+        target = Path(path).resolve()
+        if any(name is not None and target == Path(name).resolve() for name in inputs):
+            raise UsageError(f"{option}={shown(path)} is an input; name another file")
+        folder = Path(path).parent.is_dir()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{option}={shown(path)} cannot be written: {getattr(error, 'strerror', error)}") from None
+    if not folder:
+        raise UsageError(f"{option}={shown(path)} cannot be written: its folder does not exist")
+    if target.is_dir():
+        raise UsageError(f"{option}={shown(path)} cannot be written: it is a folder")
 
 
 def read_text(path: str, limit: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 from refq.graphs import Graph
 from verify.failures import UsageError
+from verify.files import shown
 from verify.models import ModelBackend
 from verify.models.asking import Answer, Tensors, ask
 from verify.models.serving import sliced
@@ -66,11 +67,12 @@ def make_matrix(
     samples: int, timeout: float, progress: Progress,
 ) -> Matrix:  # fmt: skip
     """Ask every runtime, and put those that answer alike together; one that fails is kept as a member that did."""
-    answers = [_asked(backend, content, graph, inputs, samples, timeout, progress) for backend in backends]
-    members = tuple(Member(a.backend.name, a.version, a.samples, a.findings, a.failure) for a in answers)
-    whole = [a for a in answers if not a.failure]
     makers = {name: node.name for node in graph.nodes for name in node.outputs}
     results = [name for name in graph.outputs if name in makers]
+    answers = [_asked(backend, content, graph, inputs, samples, timeout, progress) for backend in backends]
+    answers = [_with_outputs(answer, results) for answer in answers]
+    members = tuple(Member(a.backend.name, a.version, a.samples, a.findings, a.failure) for a in answers)
+    whole = [a for a in answers if not a.failure]
     compared = sum(d.compared for a, b in combinations(whole, 2) for d in _differences(a, b, tuple(makers)))
     outputs, final = _classes(whole, results, makers)
     tensors, inner = _classes(whole, list(makers), makers)
@@ -83,6 +85,14 @@ def _asked(backend: ModelBackend, content: bytes, graph: Graph, *rest: Any) -> A
         return ask(backend, content, graph, *rest)
     except UsageError as error:
         return Answer(backend, "", 0, {}, (), str(error))
+
+
+def _with_outputs(answer: Answer, results: Sequence[str]) -> Answer:
+    """One that hides an output would agree with everybody: it takes no part."""
+    lost = [name for name in results if name not in answer.tensors]
+    if answer.failure or not lost:
+        return answer
+    return replace(answer, failure=f"{answer.backend.name}: does not show output {shown(lost[0])} of the model")
 
 
 def _differences(left: Answer, right: Answer, names: Sequence[str]) -> list[Difference]:

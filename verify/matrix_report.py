@@ -62,7 +62,7 @@ def _print_classes(out: Console, what: str, classes: Classes, witnesses: tuple[W
     for w in witnesses:
         d = w.difference
         largest = "?" if d.largest is None else f"{d.largest:g}"
-        values = escape(d.note) if d.note else f"{w.left_value} and {w.right_value}"
+        values = escape(d.note or f"{w.left_value} and {w.right_value}")
         rows.add_row(
             f"  {escape(w.left)}", escape(w.right), escape(short(d.tensor)), str(d.differing), str(d.compared),
             largest, str(d.sample), escape(str(list(d.index))), values,

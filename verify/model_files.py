@@ -18,7 +18,6 @@ from verify.files import require_readable, shown
 from verify.npz import read_header, refuse_packing, rejecting
 
 MAX_INPUT = 1 << 32
-FUSIONS = ("onnxruntime", "integer", "none")
 
 
 def _format(path: str) -> str:

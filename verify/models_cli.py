@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,22 @@ import click
 
 from verify import failures
 from verify.failures import FileRejectedError, NothingComparedError, UsageError
-from verify.options import checked, json_option
+from verify.files import shown
+from verify.models import FUSIONS
+from verify.options import checked, json_option, seconds
 from verify.progress import shown_progress
 
-_FUSIONS = ("onnxruntime", "integer", "none")
 MOST_SAMPLES = 100_000
 
 
 def _asking_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option(
-            "--timeout", default=60.0, show_default=True, type=click.FloatRange(min=0, min_open=True),
+            "--timeout", default=60.0, show_default=True, type=float, callback=seconds,
             help="Seconds before a silent backend counts as hung.",
         ),
         click.option(
-            "--fusion", type=click.Choice(_FUSIONS),
+            "--fusion", type=click.Choice(FUSIONS),
             help="Which QDQ groups of an .onnx model become integer ops; default as the backend does it.",
         ),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of --random."),
@@ -42,7 +44,6 @@ def _asking_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _feeds(path: str | None, count: int | None, seed: int, graph: Any) -> tuple[dict[str, Any], int, str]:
     """The inputs by name, how many samples, and how they were made, in words."""
     from refq.graphs.feeding import feeds_of
-    from verify.files import shown
     from verify.model_files import read_inputs
     from verify.trace_inputs import generator_words, random_inputs
     from verify.trace_making import require_room
@@ -60,14 +61,16 @@ def _feeds(path: str | None, count: int | None, seed: int, graph: Any) -> tuple[
     return inputs, samples, words
 
 
-def _ended(failed: list[str], compared: int, differing: int) -> int:
-    """A backend's failure outranks a difference; nothing compared outranks success."""
+def _ended(failed: list[str], compared: int, differing: int, lost: Sequence[str] = ()) -> int:
+    """A backend's failure outranks a difference; an output that was not compared outranks success."""
     for text in failed:
         print(f"refq: {text}", file=sys.stderr)
     if failed:
         return failures.BACKEND
     if not compared:
-        raise NothingComparedError("nothing was compared; the backend shows no tensor of the model")
+        raise NothingComparedError("nothing was compared; the backend shows no tensor that the model computes")
+    if lost and not differing:
+        raise NothingComparedError(f"output {shown(lost[0])} of the model is not shown; it was not compared")
     return failures.DIFFERS if differing else failures.CONFORMS
 
 
@@ -88,7 +91,6 @@ def trace(
     Every tensor that the backend shows is compared exactly; then each layer is judged alone, fed the backend's own
     values; last comes a profile that makes the model agree, if there is one.
     """
-    from verify.files import shown
     from verify.model_files import read_content
     from verify.models import find_model_backend
     from verify.report import console, print_json
@@ -113,7 +115,9 @@ def trace(
     if page is not None:
         page(made)
     judge = beside if beside is not None else sides[0]
-    return _ended([s.failure for s in sides if s.failure], judge.compared, judge.differing)
+    return _ended(
+        [s.failure for s in sides if s.failure], judge.compared, judge.differing, [n for s in sides for n in s.lost]
+    )
 
 
 def _stage(text: str) -> str:
@@ -122,8 +126,6 @@ def _stage(text: str) -> str:
 
 
 def _suffix(model: str) -> str:
-    from verify.files import shown
-
     suffix = Path(model).suffix.lower().removeprefix(".")
     if suffix not in ("tflite", "onnx"):
         raise UsageError(f"model={shown(model)} is neither .tflite nor .onnx")
@@ -136,17 +138,19 @@ def _question(backend: Any, model: str, content: bytes, fusion: str | None, prof
     from verify.trace_making import Question
 
     graph = graph_of(model, content, fusion or backend.fusion)
-    return Question(backend, graph, profile_of(profile or backend.profile or usual_profile(model)))
+    return Question(
+        backend, graph, profile_of(profile if profile is not None else backend.profile or usual_profile(model))
+    )
 
 
 def _page(path: str, inputs: tuple[str | None, ...]) -> Callable[[Any], None]:
     """What writes the page; refused before anything is computed where it cannot be written."""
-    from verify.files import shown
+    from verify.files import require_writable
 
-    if any(name is not None and Path(path).resolve() == Path(name).resolve() for name in inputs):
-        raise UsageError(f"html={shown(path)} is an input; name another file")
-    if not Path(path).parent.is_dir():
-        raise UsageError(f"html={shown(path)} cannot be written: its folder does not exist")
+    require_writable("html", path, inputs)
+    for module in ("jinja2", "matplotlib"):
+        if find_spec(module) is None:
+            raise UsageError(f"--html needs {module}; pip install 'refq[plots]'")
 
     def write(made: Any) -> None:
         from verify.trace_html import trace_page
@@ -171,7 +175,6 @@ def matrix(
 
     Exit code 1: there is more than one class, by outputs or by inner tensors.
     """
-    from verify.files import shown
     from verify.matrix import make_matrix
     from verify.matrix_report import matrix_record, print_matrix
     from verify.model_files import read_content
@@ -181,7 +184,7 @@ def matrix(
     suffix = _suffix(model)
     names = [name.strip() for name in backends.split(",") if name.strip()]
     if len(set(names)) < 2:
-        raise UsageError(f"backends={backends!r} names {len(set(names))} backend; pass two or more, with commas")
+        raise UsageError(f"backends={backends!r} is not two backends or more; pass them with commas")
     found = [find_model_backend(name, suffix) for name in dict.fromkeys(names)]
     content = read_content(model)
     graph = _widest_graph(model, content, fusion)

@@ -20,6 +20,13 @@ def checked() -> Iterator[None]:
         raise UsageError(str(error)) from None
 
 
+def seconds(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    """More than none and at most a day; no comparison refuses NaN."""
+    if not 0 < value <= 86_400:
+        raise UsageError(f"--{parameter.name}={value:g} is no time to wait; pass seconds, more than 0, at most 86400")
+    return value
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """--json as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(command)

@@ -30,7 +30,7 @@ def console() -> Console:
 
 def print_json(record: Any) -> None:
     """One JSON document on stdout."""
-    print(json.dumps(record, indent=2))
+    print(json.dumps(record, indent=2, allow_nan=False))
 
 
 def table(*headings: str) -> Table:

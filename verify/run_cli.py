@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from verify import failures
-from verify.failures import FileRejectedError, UsageError
-from verify.files import shown
+from verify.failures import FileRejectedError
+from verify.files import read_text, require_writable, shown
+from verify.models import FUSIONS
 from verify.options import checked, json_option
-
-FUSIONS = ("onnxruntime", "integer", "none")
 
 fusion_option = click.option(
     "--fusion",
@@ -25,13 +23,17 @@ fusion_option = click.option(
 
 def profile_of(name: str) -> Any:
     """A profile by name, or from a .toml file."""
-    from refq.graphs import read_profile
+    from refq.graphs.choosing import find_profile
+    from refq.graphs.profile_files import MAX_BYTES, parse_profile
+    from refq.graphs.profiles import PROFILES
 
-    try:
+    if name in PROFILES or not name.endswith(".toml"):
         with checked():
-            return read_profile(name)
-    except OSError as error:
-        raise FileRejectedError(f"{shown(name)} cannot be read: {error.strerror}") from None
+            return find_profile(name)
+    try:
+        return parse_profile(read_text(name, MAX_BYTES))
+    except (ValueError, TypeError) as error:
+        raise FileRejectedError(f"{shown(name)}: {error}") from None
 
 
 def usual_profile(model: str) -> str:
@@ -58,10 +60,10 @@ def run(
     from verify.report import console, print_json
     from verify.run_report import print_run, run_record
 
-    if output is not None and any(Path(output).resolve() == Path(name).resolve() for name in (model, feed)):
-        raise UsageError(f"output={shown(output)} is an input; name another file")
+    if output is not None:
+        require_writable("output", output, (model, feed))
     graph = graph_of(model, read_content(model), fusion)
-    chosen = profile_of(profile or usual_profile(model))
+    chosen = profile_of(usual_profile(model) if profile is None else profile)
     inputs = read_inputs(feed, graph)
     from refq.graphs import prepare, run
 

@@ -10,13 +10,14 @@ from rich.markup import escape
 from refq.graphs import Graph, Prepared, layer_ranges
 from refq.graphs.table import short
 from verify.report import table
+from verify.trace_report import value_record
 
 Record = dict[str, Any]
 MOST_VALUES = 12
 
 
 def _tensor_record(name: str, array: Any) -> Record:
-    first = array.ravel()[:MOST_VALUES].tolist()
+    first = [value_record(value) for value in array.ravel()[:MOST_VALUES].tolist()]
     return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "first": first}
 
 
@@ -77,7 +78,7 @@ def graph_record(model: str, graph: Graph) -> Record:
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_plain(v) for v in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    return value_record(value) if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def print_rules(out: Console, record: Record) -> None:

@@ -159,7 +159,7 @@ class Side:
 
     samples: how many were compared. layers: in graph order. first: where it first differs, None if nowhere. remedy:
     the profile that makes it agree, None if none is needed or none exists. hidden: computed tensors it does not
-    show. findings: what else is worth saying. failure: why it ended early.
+    show. findings: what else is worth saying. failure: why it ended early. lost: final outputs among the hidden.
     """
 
     backend: str
@@ -172,6 +172,7 @@ class Side:
     hidden: tuple[str, ...]
     findings: tuple[str, ...] = ()
     failure: str = ""
+    lost: tuple[str, ...] = ()
 
     @property
     def compared(self) -> int:

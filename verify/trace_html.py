@@ -74,14 +74,15 @@ def _field(field: Field) -> dict[str, Any]:
     return {"tensor": field.tensor, "cut": cut, "shown": values, "size": size}
 
 
-def _divergence(found: Divergence, who: tuple[str, str], salt: str) -> dict[str, Any]:
+def _divergence(found: Divergence, who: tuple[str, str], salt: str, channel: int) -> dict[str, Any]:
     """Everything the page says of the first divergence. who: says `got`, says the other value."""
     d, sums = found.difference, found.arithmetic
     record: dict[str, Any] = {
         "node": found.node, "op": found.op, "rule": found.rule, "d": d, "who": who, "got": found.got,
         "expected": found.expected, "rules": found.rules, "other": found.other, "index": list(d.index),
         "samples": 0 if d.by_sample is None else int((d.by_sample > 0).sum()),
-        "places": places_picture(d, salt), "by_sample": samples_picture(d, salt), "staircase": "", "sums": sums,
+        "places": places_picture(d, salt, channel), "by_sample": samples_picture(d, salt), "staircase": "",
+        "sums": sums,
     }  # fmt: skip
     if sums is None:
         return record
@@ -99,9 +100,9 @@ def _divergence(found: Divergence, who: tuple[str, str], salt: str) -> dict[str,
     return record
 
 
-def _side(side: Side, salt: str) -> dict[str, Any]:
+def _side(side: Side, salt: str, channel: int) -> dict[str, Any]:
     arcs, lanes = _arcs(side.layers)
-    first = None if side.first is None else _divergence(side.first, (side.backend, "golden"), salt)
+    first = None if side.first is None else _divergence(side.first, (side.backend, "golden"), salt, channel)
     return {
         "side": side, "layers": [_layer(layer) for layer in side.layers], "arcs": arcs, "first": first,
         "gutter": 8 + lanes * GUTTER, "height": ROW * len(side.layers),
@@ -117,15 +118,20 @@ def trace_page(trace: Trace) -> str:
         from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
     except ImportError:
         raise UsageError("--html needs jinja2; pip install 'refq[plots]'") from None
+    # ONNX has channels before rows and columns, TFLite behind them
+    channel = 0 if trace.format == "onnx" else 2
     between = None
     if trace.between is not None:
         names = (trace.sides[0].backend, trace.sides[1].backend)
         first = trace.between.first
-        between = {"found": trace.between, "first": None if first is None else _divergence(first, names, "between")}
+        between = {
+            "found": trace.between,
+            "first": None if first is None else _divergence(first, names, "between", channel),
+        }
     environment = Environment(
         loader=PackageLoader("verify"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    sides = [_side(side, f"{place} {side.backend}") for place, side in enumerate(trace.sides)]
+    sides = [_side(side, f"{place} {side.backend}", channel) for place, side in enumerate(trace.sides)]
     page = environment.get_template("trace.html")
     return page.render(trace=trace, sides=sides, between=between, row=ROW, lane=GUTTER)

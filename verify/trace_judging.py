@@ -13,7 +13,7 @@ from verify.models.serving import sliced
 from verify.progress import Progress
 from verify.trace import AGREES, HIDDEN, NONE, OTHER, REFUSED, Difference, Judgement, Layer
 from verify.trace_comparing import compare, same
-from verify.trace_walking import Walk, gathered_blocks, gathered_sample, layer_alone, reads, worst_samples
+from verify.trace_walking import Walk, gathered_blocks, gathered_sample, layer_alone, pieces, reads, worst_samples
 
 
 def walked(
@@ -108,8 +108,9 @@ def reproducing(
         alive = _alive(walk, step, shown, alive, place, 1, gathered_sample(walk, step, place))
     if not alive:
         return ()
-    for start, count, gathered in gathered_blocks(walk.prepared, step, walk.own, walk.samples):
-        alive = _alive(walk, step, shown, alive, start, count, gathered)
+    for block in gathered_blocks(walk.prepared, step, walk.own, walk.samples):
+        for piece in pieces(step, *block):
+            alive = _alive(walk, step, shown, alive, *piece)
     return alive
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refq.graphs import Graph, Prepared, Profile, prepare
@@ -16,6 +16,7 @@ from verify.options import checked
 from verify.progress import Progress
 from verify.trace import Arithmetic, Between, Difference, Divergence, Layer, Side
 from verify.trace_arithmetic import arithmetic
+from verify.trace_asking import asked_again
 from verify.trace_comparing import compare
 from verify.trace_judging import all_rules, walked
 from verify.trace_remedy import remedy
@@ -60,17 +61,22 @@ def one_side(
         golden = golden_run(prepared, kept, answer.samples, progress, f"running the golden {prepared.profile.name}")
     walk, layers = walked(prepared, answer, golden, kept, progress)
     first = first_divergence(walk, layers)
-    return _side(prepared, answer, layers, first, remedy(walk, layers, kept, progress)), walk
+    found = remedy(walk, layers, kept, progress)
+    if first is not None and first.difference.sample is not None:
+        answer = replace(
+            answer, findings=(*answer.findings, *asked_again(walk, first, content, kept, timeout, progress))
+        )
+    return _side(prepared, answer, layers, first, found), walk
 
 
 def _side(prepared: Prepared, answer: Answer, layers: tuple[Layer, ...], first: Any, found: Any) -> Side:
     made = [name for step in prepared.steps for name in step.site.node.outputs]
     hidden = tuple(name for name in made if name not in answer.tensors)
-    lost = [name for name in prepared.graph.outputs if name in hidden]
+    lost = tuple(name for name in prepared.graph.outputs if name in hidden)
     findings = answer.findings + ((f"output {lost[0]!r} of the model is not shown",) if lost else ())
     return Side(
         answer.backend.name, answer.version, prepared.profile.name, answer.samples, layers, first, found,
-        hidden, findings, answer.failure,
+        hidden, findings, answer.failure, lost,
     )  # fmt: skip
 
 

@@ -37,19 +37,22 @@ def _figure(width: float, height: float) -> Any:
     return Figure((width, height), layout="constrained")
 
 
-def planes(counts: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+def planes(counts: NDArray[Any], channel: int = 2) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """Counts in the shape of one sample as a picture (rows, columns), and, for (H, W, C), as sums a channel.
 
-    A leading dimension of 1 is dropped; other shapes become one row a leading index.
+    channel: the dimension of the channels, 0 for (C, H, W). A leading dimension of 1 is dropped; other shapes become
+    one row a leading index.
 
     >>> [p.shape for p in planes(np.zeros((1, 4, 5, 3)))]
     [(4, 5), (3,)]
+    >>> [p.shape for p in planes(np.zeros((1, 4, 5, 3)), 0)]
+    [(5, 3), (4,)]
     >>> planes(np.zeros((1, 7)))[0].shape
     (1, 7)
     """
     array = counts[0] if counts.ndim > 1 and counts.shape[0] == 1 else counts
     if array.ndim == 3:
-        return array.sum(axis=2), array.sum(axis=(0, 1))
+        return array.sum(axis=channel), array.sum(axis=tuple({0, 1, 2} - {channel}))
     return array.reshape(-1, array.shape[-1] if array.ndim else 1), None
 
 
@@ -68,21 +71,24 @@ def _bars(axes: Any, values: NDArray[Any], label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _image(figure: Any, axes: Any, plane: NDArray[Any], mark: tuple[int, int] | None, labels: tuple[str, str]) -> None:
+def _image(figure: Any, axes: Any, plane: NDArray[Any], mark: tuple[int, ...] | None, labels: tuple[str, str]) -> None:
     shown = axes.imshow(plane, cmap=HEAT, interpolation="nearest", aspect="equal", vmin=0)
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="differing")
+    _whole(figure.colorbar(shown, ax=axes, shrink=0.8, label="differing").ax.yaxis, axes.xaxis, axes.yaxis)
     if mark is not None:
         axes.plot(mark[1], mark[0], "o", ms=9, mfc="none", mec=COLORS[0], mew=1.5)
     axes.set(xlabel=labels[1], ylabel=labels[0])
 
 
-def places_picture(found: Difference, salt: str) -> str:
-    """Where in a sample elements differ, summed over samples; the explained element is circled."""
+def places_picture(found: Difference, salt: str, channel: int = 2) -> str:
+    """Where in a sample elements differ, summed over samples; the explained element is circled.
+
+    channel: see `planes`.
+    """
     from matplotlib import rc_context
 
     if found.counts is None or not found.counts.size:
         return ""
-    plane, channels = planes(found.counts)
+    plane, channels = planes(found.counts, channel)
     flat = len(plane) == 1
     with rc_context(STYLE):
         figure = _figure(7.6, 2.4 if flat else 3.2)
@@ -91,7 +97,7 @@ def places_picture(found: Difference, salt: str) -> str:
             _bars(axes[0], plane[0], "element")
         else:
             spatial = channels is not None and len(found.index) >= 3
-            mark = (found.index[-3], found.index[-2]) if spatial else None
+            mark = tuple(i for place, i in enumerate(found.index[-3:]) if place != channel) if spatial else None
             labels = ("row", "column") if channels is not None else ("leading index", "last index")
             _image(figure, axes[0], plane, mark, labels)
         if channels is not None:

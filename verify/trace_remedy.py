@@ -38,8 +38,9 @@ def remedy(walk: Walk, layers: Sequence[Layer], inputs: Tensors, progress: Progr
 
 
 def _released(walk: Walk, judged: list[Pair], inputs: Tensors, progress: Progress) -> Remedy | None:
-    """The profile of a released runtime that explains every layer, if there is one."""
-    for profile in PROFILES.values():
+    """The profile of a released runtime that explains every layer, if there is one; that of this runtime goes first."""
+    likely = walk.answer.backend.profile
+    for profile in sorted(PROFILES.values(), key=lambda profile: profile.name != likely):
         if profile is not walk.prepared.profile and all(_explains(walk, profile, *pair) for pair in judged):
             text = profile_text(profile.name, profile.name, {}, {})
             found = _verified(walk, profile.name, {}, {}, text, inputs, progress)

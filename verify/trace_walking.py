@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from refq.graphs import Prepared, Step, run
 from refq.graphs.running import arrays_of, samples_together
+from refq.layers.plan_arrays import FEW
 from verify.models.asking import Answer, Tensors
 from verify.models.serving import sliced
 from verify.progress import Progress
@@ -73,6 +74,22 @@ def gathered_blocks(
         yield start, count, step.bound.gather(arrays_of(step, inputs))
 
 
+def _rows(step: Step, gathered: Any, count: int) -> int:
+    """How many leading rows belong to each sample where plain sums are gathered, else 0."""
+    first = step.site.outputs[0].shape
+    stacked = count > 1 and isinstance(gathered, np.ndarray) and bool(first)
+    return first[0] if stacked and gathered.shape == (first[0] * count, *first[1:]) else 0
+
+
+def pieces(step: Step, start: int, count: int, gathered: Any) -> Iterator[tuple[int, int, Any]]:
+    """The same cut into pieces of few values, on which every rule is quick at once and many fail early."""
+    rows = _rows(step, gathered, count)
+    size = max(1, FEW // max(1, gathered[:rows].size)) if rows else count
+    for place in range(0, count, size):
+        some = min(size, count - place)
+        yield start + place, some, gathered[place * rows : (place + some) * rows] if rows else gathered
+
+
 def gathered_sample(walk: Walk, step: Step, place: int) -> Any:
     """What a node gathers of one sample of the runtime's own values.
 
@@ -81,11 +98,10 @@ def gathered_sample(walk: Walk, step: Step, place: int) -> Any:
     size = samples_together(walk.prepared)
     start = place // size * size
     count = min(size, walk.samples - start)
-    inputs = sample_inputs(step, walk.own, walk.samples, start, count)
     if count > 1:
-        sums = step.bound.gather(arrays_of(step, inputs))
-        rows = step.site.outputs[0].shape[0]
-        if isinstance(sums, np.ndarray) and sums.shape == (rows * count, *step.site.outputs[0].shape[1:]):
+        sums = step.bound.gather(arrays_of(step, sample_inputs(step, walk.own, walk.samples, start, count)))
+        rows = _rows(step, sums, count)
+        if rows:
             return sums[(place - start) * rows : (place - start + 1) * rows].copy()
     return step.bound.gather(arrays_of(step, sample_inputs(step, walk.own, walk.samples, place, 1)))
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from types import ModuleType
 from typing import Any
 
 from verify.backends import Backend, load
@@ -25,9 +27,12 @@ Serve = Callable[[Any, Any], None]
 
 
 def _settle(serve: Serve, backend: Any, pipe: Any, stderr_path: str) -> None:
-    """The child: its stderr goes to a file, an interrupt of the terminal is the parent's."""
-    log = os.open(stderr_path, os.O_WRONLY | os.O_APPEND)
-    os.dup2(log, 2)
+    """The child: its stderr goes to a file, its stdout nowhere, for ours holds the report.
+
+    An interrupt of the terminal is the parent's.
+    """
+    os.dup2(os.open(stderr_path, os.O_WRONLY | os.O_APPEND), 2)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(backend, pipe)
 
@@ -78,6 +83,17 @@ class Child:
 
 
 @contextmanager
+def _empty_main() -> Iterator[None]:
+    """The new process need not import the program that started it, which takes longer than many a runtime."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
 def child(backend: Any, serve: Serve, timeout: float) -> Iterator[Child]:
     """A process that runs `serve(backend, pipe)`; it is ended on the way out.
 
@@ -87,7 +103,8 @@ def child(backend: Any, serve: Serve, timeout: float) -> Iterator[Child]:
     ours, theirs = context.Pipe()
     with tempfile.NamedTemporaryFile(prefix="refq-stderr-") as log:
         process = context.Process(target=_settle, args=(serve, backend, theirs, log.name), daemon=True)
-        process.start()
+        with _empty_main():
+            process.start()
         theirs.close()
 
         def send(question: Any, doing: str) -> None:

@@ -47,7 +47,7 @@ def _word(found: Mapping[str, Any], key: str, default: str) -> str:
 
 
 def _entry(key: str, rule: str) -> Entry:
-    op, *tags = key.split()
+    op, *tags = key.split() or [""]
     if op not in OPS:
         raise ValueError(f"profile: [rules] {key!r}: {op!r} is no op; legal: {', '.join(OPS)}")
     return Entry(op, " ".join(tags), rule, "yours")
@@ -67,12 +67,16 @@ def parse_profile(text: str) -> Profile:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"profile: no TOML: {error}") from None
+    except RecursionError:
+        raise ValueError("profile: no TOML that is read: brackets inside brackets without end") from None
     unknown = sorted(set(found) - set(_KEYS))
     if unknown:
         raise ValueError(f"profile: {unknown[0]!r} is unknown; legal: {', '.join(_KEYS)}")
     base = find_profile(_word(found, "base", ""))
     entries = sorted((_entry(*pair) for pair in _table(found, "rules").items()), key=lambda e: -len(e.tags.split()))
     name = _word(found, "name", f"{base.name} (changed)")
+    if not name or not name.isprintable():
+        raise ValueError(f"profile: name={name!r} is not one line of text")
     nodes = MappingProxyType({**base.nodes, **_table(found, "nodes")})
     return Profile(name, _word(found, "what", base.what), (*entries, *base.entries), _bounds(found, base), nodes)
 

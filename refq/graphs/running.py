@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from math import prod
 from typing import Any
 
@@ -52,12 +53,23 @@ def prepare(graph: Graph, profile: Profile | str) -> Prepared:
     if not isinstance(graph, Graph):
         raise TypeError(f"prepare: graph={type(graph).__name__} is not a Graph; read one with refq.importers")
     chosen = find_profile(profile)
+    _require_nodes(graph, chosen)
     steps = []
     for node in graph.nodes:
         site, op = site_of(graph, node), OPS[node.op]
         rule = rule_of(chosen, op, site)
         steps.append(Step(site, op, op.bind(site, chosen.bounds), rule))
     return Prepared(graph, chosen, tuple(steps), all(step.op.batched(step.site) for step in steps))
+
+
+def _require_nodes(graph: Graph, profile: Profile) -> None:
+    """A rule for a node that is not there is a slip of the pen."""
+    names = {node.name for node in graph.nodes}
+    lost = [name for name in profile.nodes if name not in names]
+    if lost:
+        near = get_close_matches(lost[0], sorted(names), 1, 0.0)
+        hint = f"; nearest: {near[0]!r}" if near else ""
+        raise ValueError(f"profile {profile.name}: [nodes] {lost[0]!r} is no node of the model{hint}")
 
 
 def arrays_of(step: Step, tensors: Mapping[str, NDArray[Any]]) -> Arrays:

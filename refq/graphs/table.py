@@ -38,7 +38,8 @@ def _parameters(graph: Any, node: Any) -> str:
         tensor = graph.tensors[name] if name else None
         if tensor is not None and tensor.data is not None:
             shape = "x".join(map(str, tensor.shape)) or "scalar"
-            scales = f" {tensor.quantization.scale.size} scales" if tensor.quantization is not None else ""
+            count = 0 if tensor.quantization is None else tensor.quantization.scale.size
+            scales = f" {count} scale{'s' * (count > 1)}" if count else ""
             shown.append(f"{tensor.dtype} {shape}{scales}")
     return "; ".join(shown)
 
@@ -60,7 +61,9 @@ def text(graph: Any) -> str:
     """The whole table, columns aligned, with the inputs above and the outputs below."""
 
     def ends(names: tuple[str, ...]) -> str:
-        return ", ".join(f"{n} {'x'.join(map(str, graph.tensors[n].shape))} {graph.tensors[n].dtype}" for n in names)
+        return ", ".join(
+            f"{short(n)} {'x'.join(map(str, graph.tensors[n].shape))} {graph.tensors[n].dtype}" for n in names
+        )
 
     rows = [HEADINGS, *(row(graph, node) for node in graph.nodes)]
     widths = [max(len(cells[i]) for cells in rows) for i in range(len(HEADINGS))]

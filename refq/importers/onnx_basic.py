@@ -21,10 +21,12 @@ from refq.importers.onnx_working import (
     fresh,
     only_reader,
     put,
-    redirect,
     same_pair,
     written_by,
 )
+
+NEAR = 1e-20
+"""Scales that are closer are one to the remover of pairs."""
 
 
 def drop_identities(work: Working) -> None:
@@ -50,15 +52,22 @@ def unique_dequantizers(work: Working) -> None:
     for node in each(work):
         if node.op != DQ:
             continue
-        shown = node.outputs[0] in work.outputs
-        places = [
-            (name, place) for name in list(work.readers.get(node.outputs[0], {}))
-            for place, tensor in enumerate(work.nodes[name].inputs) if tensor == node.outputs[0]
-        ]  # fmt: skip
-        for name, place in places[0 if shown else 1 :]:
-            made = fresh(work, f"{node.outputs[0]}/for/{name}")
-            put(work, replace(node, name=fresh(work, f"{node.name}/for/{name}"), outputs=(made,)))
-            redirect(work, work.nodes[name], place, made)
+        kept = 0 if node.outputs[0] in work.outputs else 1
+        for name in list(work.readers.get(node.outputs[0], {})):
+            reader = work.nodes[name]
+            inputs = list(reader.inputs)
+            for place in [i for i, tensor in enumerate(inputs) if tensor == node.outputs[0]][kept:]:
+                inputs[place] = _copied(work, node, f"for/{name}/{place}")
+            kept = 0
+            if inputs != [*reader.inputs]:
+                put(work, replace(reader, inputs=tuple(inputs)))
+
+
+def _copied(work: Working, node: OnnxNode, place: str) -> str:
+    """What a copy of a DequantizeLinear writes."""
+    made = fresh(work, f"{node.outputs[0]}/{place}")
+    put(work, replace(node, name=fresh(work, f"{node.name}/{place}"), outputs=(made,)))
+    return made
 
 
 def merge_dequantizers(work: Working) -> None:
@@ -73,40 +82,59 @@ def merge_dequantizers(work: Working) -> None:
             _instead(work, node.outputs[0], kept.outputs[0])
 
 
-def drop_double_pairs(work: Working) -> None:
-    """Q, DQ, Q, DQ in a row becomes one pair, whose range is what both ranges have in common.
+def drop_double_pairs(work: Working, equal: bool = False) -> None:
+    """Q, DQ, Q, DQ in a row becomes one pair. equal: only where no value changes.
 
-    Where the pairs differ this is another function: scale (high - low) / (qmax - qmin) in float32, and a zero point
-    rounded half away.
+    Where the pairs differ this is another function: the range that both have in common, scale
+    (high - low) / (qmax - qmin) in float32, and a zero point rounded half away; nothing else may read what is between.
     """
     for node in each(work):
-        chain = _double(work, node)
-        if chain is None:
+        if node.op != DQ:
             continue
-        first, middle, second, last = chain
+        for second in [work.nodes[name] for name in list(work.readers.get(node.outputs[0], {}))]:
+            last = _dequantizers_of(work, second)
+            if last and _narrow(work, node, second) and (not equal or _as_good_as_equal(work, node, second)):
+                _merge(work, node, second, last)
+
+
+def _narrow(work: Working, one: OnnxNode, other: OnnxNode) -> bool:
+    """Whether two nodes have constant scales and zero points of one type of 8 bits, one value each, all given."""
+    if not all(same_pair(work, node, node) for node in (one, other)):
+        return False
+    zeros = [work.constants[n.inputs[2]].dtype for n in (one, other)]
+    return zeros[0] == zeros[1] and zeros[0].itemsize == 1
+
+
+def _dequantizers_of(work: Working, second: OnnxNode) -> list[OnnxNode]:
+    """The nodes that read a Q, if all of them are its DQ and the model does not show its codes."""
+    if second.op != Q or second.outputs[0] in work.outputs:
+        return []
+    found = [work.nodes[name] for name in work.readers.get(second.outputs[0], {})]
+    return found if all(node.op == DQ and same_pair(work, second, node) for node in found) else []
+
+
+def _merge(work: Working, middle: OnnxNode, second: OnnxNode, last: list[OnnxNode]) -> None:
+    """first, middle, second, last becomes first, last; where the pairs are equal, first may be anything."""
+    ends: tuple[str, ...] = ()
+    if not _as_good_as_equal(work, middle, second):
+        first = written_by(work, middle.inputs[0])
+        if first is None or first.op != Q or not _narrow(work, first, middle) or not same_pair(work, first, middle):
+            return
+        if only_reader(work, first.outputs[0]) is not middle or only_reader(work, middle.outputs[0]) is not second:
+            return
+        ends = _common(work, middle, second)
+        put(work, replace(first, inputs=(first.inputs[0], *ends)))
+    for node in last:
+        put(work, replace(node, inputs=(middle.inputs[0], *(ends or node.inputs[1:]))))
+    drop(work, second.name)
+    if not edges(work, middle.outputs[0]) and middle.outputs[0] not in work.outputs:
         drop(work, middle.name)
-        drop(work, second.name)
-        ends = (first.inputs[1:], last.inputs[1:])
-        if not same_pair(work, middle, second):
-            ends = (_common(work, middle, second),) * 2
-        put(work, replace(first, inputs=(first.inputs[0], *ends[0])))
-        put(work, replace(last, inputs=(first.outputs[0], *ends[1])))
 
 
-def _double(work: Working, node: OnnxNode) -> tuple[OnnxNode, OnnxNode, OnnxNode, OnnxNode] | None:
-    middle = work.nodes.get(node.name)
-    if middle is None or middle.op != DQ:
-        return None
-    first, second = written_by(work, middle.inputs[0]), only_reader(work, middle.outputs[0])
-    if first is None or first.op != Q or second is None or second.op != Q:
-        return None
-    last = only_reader(work, second.outputs[0])
-    if last is None or last.op != DQ or only_reader(work, first.outputs[0]) is not middle:
-        return None
-    if not same_pair(work, first, middle) or not same_pair(work, second, last):
-        return None
-    zeros = [work.constants[n.inputs[2]].dtype for n in (middle, second)]
-    return (first, middle, second, last) if zeros[0] == zeros[1] and zeros[0].itemsize == 1 else None
+def _as_good_as_equal(work: Working, one: OnnxNode, other: OnnxNode) -> bool:
+    """Equal zero points, and scales that differ by less than 1e-20."""
+    scales, zeros = ([work.constants[n.inputs[i]].ravel()[0] for n in (one, other)] for i in (1, 2))
+    return bool(zeros[0] == zeros[1] and abs(scales[0] - scales[1]) < NEAR)
 
 
 def _common(work: Working, one: OnnxNode, other: OnnxNode) -> tuple[str, str]:

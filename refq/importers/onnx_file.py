@@ -55,7 +55,9 @@ def read_onnx(source: Any, *, fusion: str = "onnxruntime", name: str = "model") 
 def _graph(stored: OnnxModel, fusion: str) -> Graph:
     model = folded(stored)
     as_it_stands = _converted(model, {})
-    model = replace(model, dims=_dims(as_it_stands))
+    # level off folds nothing; all others make constants of what hangs on constants only
+    computed = model.constants.keys() - stored.constants.keys() if fusion == "none" else ()
+    model = replace(model, dims=_dims(as_it_stands), computed=frozenset(computed))
     check_scales(model)
     model = fused(model, fusion)
     return _finished(_converted(model, meanings(model)), fusion)

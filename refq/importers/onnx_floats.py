@@ -43,6 +43,18 @@ def plain_float(making: Making, node: OnnxNode) -> None:
     emit(making, node, op, inputs, found, "float32")
 
 
+def product(making: Making, node: OnnxNode) -> None:
+    """MatMul and Gemm: ONNX Runtime packs a right side that is a constant of its graph."""
+    op, defaults = PLAIN[node.op]
+    found = {ours: type(default)(node.attributes.get(theirs, default)) for ours, theirs, default in defaults}
+    inputs = _inputs(making, node)
+    right = inputs[1]
+    fixed = right is not None and right.data is not None and len(right.shape) == 2
+    if fixed and node.inputs[1] not in making.model.computed:
+        found["packed"] = True
+    emit(making, node, op, inputs, found, "float32")
+
+
 PLAIN: dict[str, tuple[str, tuple[tuple[str, str, Any], ...]]] = {
     "MatMul": ("float_matmul", ()),
     "Gemm": ("float_gemm", (("alpha", "alpha", 1.0), ("beta", "beta", 1.0), ("trans_a", "transA", False),
@@ -85,6 +97,8 @@ def _bound(making: Making, node: OnnxNode, place: int, name: str) -> float | Non
 def clip(making: Making, node: OnnxNode) -> None:
     """Clip; on codes only where it changes none."""
     x = plain(making, node, node.input(0))
+    if x.dtype not in ("float32", *INTEGERS):
+        reject(making.model.file, node, f"{x.name} is {x.dtype}; pass float32 or codes")
     low, high = _bound(making, node, 1, "min"), _bound(making, node, 2, "max")
     if x.dtype == "float32":
         emit(making, node, "float_clip", [x], {"low": low, "high": high}, "float32")
@@ -136,6 +150,8 @@ def global_average_pool(making: Making, node: OnnxNode) -> None:
 
 FLOATS = {
     **{("", op): plain_float for op in PLAIN},
+    ("", "MatMul"): product,
+    ("", "Gemm"): product,
     ("", "Conv"): conv,
     ("", "Relu"): relu,
     ("", "Clip"): clip,

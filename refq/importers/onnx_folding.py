@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.graphs.records import Quantization
-from refq.importers.limits import MOST_CONSTANT_BYTES
-from refq.importers.onnx_records import OnnxModel, OnnxNode, reject
+from refq.importers.onnx_records import OnnxModel, OnnxNode
 from refq.importers.onnx_scales import Operand, attributes_of, quantization_of
-from refq.importers.onnx_working import DQ, Q, Working, drop, each, finished, fresh, put, working, written_by
+from refq.importers.onnx_working import DQ, Q, Working, drop, each, finished, fresh, keep, put, working, written_by
 
 
 def folded(model: OnnxModel) -> OnnxModel:
@@ -22,16 +21,12 @@ def folded(model: OnnxModel) -> OnnxModel:
     Transpose of a dequantized constant becomes the DequantizeLinear of a transposed one. Exact: no value changes.
     """
     work = working(model)
-    size = sum(data.nbytes for data in work.constants.values())
     for node in each(work):
         if node.op == "Transpose" and _behind_scale(work, node):
             node = work.nodes[node.name]
         made = _value(work, node) if node.domain == "" and node.inputs and len(node.outputs) == 1 else None
         if made is not None:
-            size += made.nbytes
-            if size > 2 * MOST_CONSTANT_BYTES:
-                reject(model.file, node, f"constants take over {2 * MOST_CONSTANT_BYTES} bytes")
-            work.constants[node.outputs[0]] = made
+            keep(work, node, node.outputs[0], made)
             drop(work, node.name)
     return finished(work)
 
@@ -109,7 +104,7 @@ def _behind_scale(work: Working, node: OnnxNode) -> bool:
         return False
     name = fresh(work, f"{source.inputs[0]}/{node.name}")
     axis = None if found.axis is None else perm.index(found.axis)
-    work.constants[name] = np.ascontiguousarray(data.transpose(perm))
+    keep(work, node, name, np.ascontiguousarray(data.transpose(perm)))
     attributes = attributes_of(source, axis=axis)
     put(work, OnnxNode(node.name, DQ, source.domain, (name, *source.inputs[1:]), node.outputs, attributes))
     return True

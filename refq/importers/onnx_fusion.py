@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from refq.importers.onnx_basic import (
     drop_double_pairs,
@@ -17,7 +18,7 @@ from refq.importers.onnx_groups import FITS, as_unsigned, drop_void_clips, group
 from refq.importers.onnx_integer import fuse_integer
 from refq.importers.onnx_propagation import carry_backward, carry_forward
 from refq.importers.onnx_records import OnnxModel
-from refq.importers.onnx_working import DQ, Working, drop, each, finished, working
+from refq.importers.onnx_working import DQ, Working, drop, each, finished, keep, working
 
 ROUNDS = 10
 """How often ONNX Runtime repeats level basic at most."""
@@ -52,6 +53,7 @@ def _extended(work: Working) -> None:
     """Levels extended and all of ONNX Runtime on x86-64."""
     _basic(work)
     drop_void_clips(work)
+    drop_double_pairs(work, equal=True)
     as_unsigned(work)
     fuse_groups(work)
 
@@ -73,7 +75,8 @@ def _float_constants(work: Working) -> None:
         if node.op == DQ and node.inputs[0] in work.constants and node.inputs[0] not in work.model.packed:
             data = dequantized(work, node)
             if data is not None:
-                work.constants[node.outputs[0]] = data
+                keep(work, node, node.outputs[0], data)
+                work.model = replace(work.model, computed=work.model.computed | {node.outputs[0]})
                 drop(work, node.name)
 
 

@@ -111,7 +111,10 @@ def computed_shapes(
     try:
         return OPS[op].shapes(title(node), attributes, tuple(inputs))
     except (ValueError, TypeError) as error:
-        raise ModelRejectedError(making.model.file, title(node), str(error).removeprefix(f"{title(node)}: ")) from None
+        text = str(error)
+        for repeated in (f"{op} {title(node)}: ", f"node {title(node)}: ", f"{title(node)}: "):
+            text = text.removeprefix(repeated)
+        raise ModelRejectedError(making.model.file, title(node), text) from None
 
 
 def known(making: Making, node: OnnxNode, place: int, what: str) -> NDArray[Any] | None:

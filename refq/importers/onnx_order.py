@@ -21,6 +21,8 @@ def check_order(model: OnnxModel) -> None:
         _defined(model.file, f"{node.op} {node.name}", (n for n in node.inputs if n), known, written)
         for name in filter(None, node.outputs):
             _new(model.file, f"{node.op} {node.name}", name, known)
+    if len({v.name for v in model.outputs}) < len(model.outputs):
+        raise ModelRejectedError(model.file, "outputs", "a tensor is there twice")
     _defined(model.file, "outputs", (v.name for v in model.outputs), known, written)
 
 

@@ -44,17 +44,15 @@ def carry_forward(work: Working) -> None:
 
 
 def _pair_after(work: Working, mover: OnnxNode, source: OnnxNode) -> list[OnnxNode]:
-    """Insert a pair behind an op for all its readers that are no Q; returns them."""
+    """Insert a pair behind an op for all its readers, if none of them is a Q; returns them."""
     tensor = mover.outputs[0]
     shown, readers = tensor in work.outputs, work.readers.get(tensor, {})
     places = [(n, i) for n in readers for i, t in enumerate(work.nodes[n].inputs) if t == tensor]
-    places = [(n, i) for n, i in places if work.nodes[n].op != Q]
-    if (shown and readers) or not (shown or places):
+    quantized = any(work.nodes[n].op == Q for n in readers)
+    if quantized or (shown and readers) or not (shown or places):
         return []
     before = fresh(work, f"{tensor}/carried")
     put(work, replace(mover, outputs=(before, *mover.outputs[1:])))
-    for other in [n for n in readers if work.nodes[n].op == Q]:
-        redirect(work, work.nodes[other], 0, before)
     _pair(work, before, [(tensor, None, 0)] if shown else [("", n, i) for n, i in places], source)
     return [work.nodes[n] for n, _ in places]
 

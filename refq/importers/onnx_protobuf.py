@@ -18,9 +18,14 @@ from refq.importers.limits import (
     read_bytes,
 )
 from refq.importers.onnx_order import check_order
-from refq.importers.onnx_records import OnnxModel, OnnxNode, OnnxValue
+from refq.importers.onnx_records import OnnxModel, OnnxNode, OnnxValue, reject, title
 from refq.importers.onnx_tensors import DTYPES, FOUR_BITS, constant, constants_of
 
+DEFAULTS_SINCE = 4
+"""The version of the format since which a constant that is an input too is a default."""
+REWRITTEN = ("QuantizeLinear", "DequantizeLinear", "Conv", "MatMul", "Gemm", "Add", "Sub", "Mul", "Clip", "Transpose")
+MOST_ATTRIBUTES = 64
+"""Of one node."""
 OPSETS = range(10, 27)
 """Opsets whose ops these readers know: QuantizeLinear came with 10."""
 FLOAT, INT, STRING, TENSOR, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 6, 7, 8
@@ -54,6 +59,8 @@ def read_model(source: Any, name: str) -> OnnxModel:
     _plain(file, proto)
     at_most(file, "", "nodes", len(graph.node), MOST_NODES)
     at_most(file, "", "constants", len(graph.initializer), MOST_TENSORS)
+    for what, listed in (("inputs", graph.input), ("outputs", graph.output), ("opsets", proto.opset_import)):
+        at_most(file, "", what, len(listed), MOST_OPERANDS)
     constants, packed = constants_of(file, graph.initializer)
     names: set[str] = set()
     nodes = tuple(_node(file, node, place, names) for place, node in enumerate(graph.node))
@@ -62,6 +69,8 @@ def read_model(source: Any, name: str) -> OnnxModel:
     outputs = tuple(_value(file, v) for v in graph.output)
     model = OnnxModel(file, kept, constants, inputs, outputs, opset, {}, frozenset(packed))
     check_order(model)
+    if proto.ir_version >= DEFAULTS_SINCE:
+        _no_defaults(model, {v.name for v in graph.input} & constants.keys())
     return model
 
 
@@ -75,6 +84,15 @@ def _opset(file: str, proto: Any) -> int:
         legal = f"{OPSETS.start}..{OPSETS.stop - 1}"
         raise ModelRejectedError(file, "", f"opset {found[0]} is outside {legal}; convert with onnx.version_converter")
     return int(found[0])
+
+
+def _no_defaults(model: OnnxModel, defaults: set[str]) -> None:
+    """Nothing that a rewrite needs as a constant may be replaced by whoever runs the model."""
+    for node in model.nodes:
+        named = [name for name in node.inputs if name in defaults]
+        if named and node.op in REWRITTEN:
+            reason = f"{named[0]} is a constant and an input too, a default that rewrites may not use; drop the input"
+            reject(model.file, node, reason)
 
 
 def _plain(file: str, proto: Any) -> None:
@@ -96,6 +114,7 @@ def _node(file: str, node: Any, place: int, names: set[str]) -> OnnxNode:
     op, domain = _text(file, node.op_type), _text(file, node.domain)
     at_most(file, op[:40], "inputs", len(node.input), MOST_OPERANDS)
     at_most(file, op[:40], "outputs", len(node.output), MOST_OPERANDS)
+    at_most(file, op[:40], "attributes", len(node.attribute), MOST_ATTRIBUTES)
     given = _text(file, node.name)
     name = given if given and given not in names else f"{given or op}_{place}"
     while name in names:
@@ -105,6 +124,8 @@ def _node(file: str, node: Any, place: int, names: set[str]) -> OnnxNode:
     inputs, outputs = (tuple(_text(file, n) for n in side) for side in (node.input, node.output))
     made = OnnxNode(name, op, domain, inputs, outputs, {})
     read = {_text(file, a.name): _attribute(file, made, a) for a in node.attribute}
+    if len(read) < len(node.attribute):
+        raise ModelRejectedError(file, title(made), "an attribute is there twice")
     return OnnxNode(name, op, domain, inputs, outputs, read)
 
 

@@ -45,7 +45,8 @@ class OnnxModel:
     """A file. nodes: each after what it reads.
 
     dims: shapes of tensors, worked out by the ops of graphs; the file's own claims are not used. None: an open batch.
-    packed: constants of 4 bits, which stand in int8 or uint8.
+    packed: constants of 4 bits, which stand in int8 or uint8. computed: constants here that a runtime computes anew
+    by a node of its graph, such as DequantizeLinear, at every run.
     """
 
     file: str
@@ -56,6 +57,7 @@ class OnnxModel:
     opset: int
     dims: Mapping[str, tuple[int | None, ...]]
     packed: frozenset[str] = frozenset()
+    computed: frozenset[str] = frozenset()
 
 
 def title(node: OnnxNode) -> str:

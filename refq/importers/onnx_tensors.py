@@ -17,6 +17,7 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int3
 FOUR_BITS = {"uint4": "uint8", "int4": "int8"}
 FIELDS = {"float32": "float_data", "int64": "int64_data"}
 """Where values stand that are not raw; all others in int32_data."""
+VALUES = ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "string_data")
 EXTERNAL = 1
 
 
@@ -46,6 +47,8 @@ def constant(file: str, name: str, tensor: Any) -> NDArray[Any]:
         raise ModelRejectedError(file, place, f"element type {tensor.data_type}; legal: {', '.join(DTYPES.values())}")
     if tensor.data_location == EXTERNAL or len(tensor.external_data):
         raise ModelRejectedError(file, place, "values are in another file; save the model with its tensors inside")
+    if sum(field.name in VALUES for field, _ in tensor.ListFields()) > 1:
+        raise ModelRejectedError(file, place, "has values in two fields")
     if tensor.HasField("segment"):
         raise ModelRejectedError(file, place, "is a segment of a tensor; store it whole")
     shape = checked_shape(file, place, tuple(tensor.dims))

@@ -9,16 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refq.importers.onnx_records import OnnxModel, OnnxNode
+from refq.importers.limits import MOST_CONSTANT_BYTES, MOST_NODES
+from refq.importers.onnx_records import OnnxModel, OnnxNode, reject
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
+MOST_MADE = 4 * MOST_NODES
+"""Nodes of a file while it is rewritten."""
 
 
 @dataclass(eq=False)
 class Working:
     """Nodes by name; writer: of each tensor; readers: of each tensor, how many inputs of which node.
 
-    changed: how many nodes were put or dropped so far.
+    changed: how many nodes were put or dropped so far. made: bytes of constants that were worked out. types: of
+    codes, as far as they were asked for.
     """
 
     model: OnnxModel
@@ -28,6 +32,8 @@ class Working:
     writer: dict[str, str] = field(default_factory=dict)
     readers: dict[str, dict[str, int]] = field(default_factory=dict)
     changed: int = 0
+    made: int = 0
+    types: dict[str, str] = field(default_factory=dict)
 
 
 def working(model: OnnxModel) -> Working:
@@ -44,6 +50,8 @@ def put(work: Working, node: OnnxNode) -> OnnxNode:
     if node.name in work.nodes:
         drop(work, node.name)
     work.nodes[node.name] = node
+    if len(work.nodes) > MOST_MADE:
+        reject(work.model.file, node, f"rewriting makes over {MOST_MADE} nodes; pass fusion='none'")
     work.writer.update((name, node.name) for name in node.outputs if name)
     for name in filter(None, node.inputs):
         count = work.readers.setdefault(name, {})
@@ -60,6 +68,14 @@ def drop(work: Working, name: str) -> None:
     for tensor in set(filter(None, node.inputs)):
         work.readers[tensor].pop(name, None)
     work.changed += 1
+
+
+def keep(work: Working, node: OnnxNode, name: str, data: NDArray[Any]) -> None:
+    """Store a constant that was worked out of others; all of them together stay below the cap."""
+    work.made += data.nbytes
+    if work.made > MOST_CONSTANT_BYTES:
+        reject(work.model.file, node, f"constants that nodes make take over {MOST_CONSTANT_BYTES} bytes")
+    work.constants[name] = data
 
 
 def written_by(work: Working, tensor: str) -> OnnxNode | None:
@@ -147,18 +163,28 @@ def same_pair(work: Working, one: OnnxNode, other: OnnxNode) -> bool:
 
 
 def code_dtype(work: Working, tensor: str) -> str:
-    """The type of a tensor of codes, "" where it cannot be told."""
-    while True:
-        if tensor in work.constants:
-            return "" if tensor in work.model.packed else work.constants[tensor].dtype.name
-        node = written_by(work, tensor)
-        if node is None:
-            return next((v.dtype for v in work.model.inputs if v.name == tensor), "")
-        place = {Q: 2, "QLinearConcat": 1, "QGemm": 8, "QLinearConv": 7, "QLinearMatMul": 7, "QLinearAdd": 7,
-                 "QLinearMul": 7}.get(node.op, 4 if node.op.startswith("QLinear") else 0)  # fmt: skip
-        if place:
-            zero = work.constants.get(node.input(place))
-            return "uint8" if zero is None else zero.dtype.name
-        if node.op in (DQ, "ConvInteger", "MatMulInteger") or not node.inputs:
-            return ""
-        tensor = node.inputs[0]
+    """The type of a tensor of codes, "" where it cannot be told; asked once pairs have their final types."""
+    way, found, source = [], "", tensor
+    while source and source not in work.types:
+        way.append(source)
+        found, source = _type_or_source(work, source)
+    found = work.types.get(source, found)
+    work.types.update(dict.fromkeys(way, found) if found else {})
+    return found
+
+
+def _type_or_source(work: Working, tensor: str) -> tuple[str, str]:
+    """The type of a tensor of codes, or the tensor that has the same."""
+    if tensor in work.constants:
+        return ("" if tensor in work.model.packed else work.constants[tensor].dtype.name), ""
+    node = written_by(work, tensor)
+    if node is None:
+        return next((v.dtype for v in work.model.inputs if v.name == tensor), ""), ""
+    place = {Q: 2, "QLinearConcat": 1, "QGemm": 8, "QLinearConv": 7, "QLinearMatMul": 7, "QLinearAdd": 7,
+             "QLinearMul": 7}.get(node.op, 4 if node.op.startswith("QLinear") else 0)  # fmt: skip
+    if place:
+        zero = work.constants.get(node.input(place))
+        return ("uint8" if zero is None else zero.dtype.name), ""
+    if node.op in (DQ, "ConvInteger", "MatMulInteger") or not node.inputs:
+        return "", ""
+    return "", node.inputs[0]

@@ -14,7 +14,7 @@ from refq.importers import tflite_shaping as shaping
 from refq.importers import tflite_slices as slices
 from refq.importers.limits import MOST_TENSORS, ModelRejectedError, at_most, checked_shape, read_bytes
 from refq.importers.tflite_calls import Call, Converted
-from refq.importers.tflite_file import FileOperator, read_tables
+from refq.importers.tflite_file import FileModel, FileOperator, read_tables
 from refq.importers.tflite_tensors import graph_tensors
 
 CONVERTERS: Mapping[str, Callable[[Call], Converted]] = {
@@ -119,7 +119,7 @@ def read_tflite(source: Any, *, name: str = "model") -> Graph:
     nodes: list[Node] = []
     found = dict(tensors)
     for place, operator in enumerate(model.operators):
-        made = _convert(file, place, operator, names, tensors)
+        made = _convert(file, place, operator, model, tensors)
         nodes += made.nodes
         for tensor in made.between:
             _add(file, made.nodes[0].name, found, tensor)
@@ -157,17 +157,18 @@ def _named(file: str, where: str, names: tuple[str, ...], places: tuple[int, ...
 
 
 def _convert(
-    file: str, place: int, operator: FileOperator, names: tuple[str, ...], tensors: Mapping[str, Tensor]
+    file: str, place: int, operator: FileOperator, model: FileModel, tensors: Mapping[str, Tensor]
 ) -> Converted:
     """The nodes of one operator."""
     where = f"{operator.code}:{place}"
     if operator.code not in CONVERTERS:
         raise ModelRejectedError(file, where, f"{operator.code} is not supported; use {_nearest(operator.code)}")
-    absent = tuple(max(p, 0) if p == -1 else p for p in operator.inputs)
-    read = _named(file, where, names, absent)
+    names, places = tuple(tensors), tuple(0 if p == -1 else p for p in operator.inputs)
+    read = _named(file, where, names, places)
     inputs = tuple(None if p == -1 else tensors[n] for p, n in zip(operator.inputs, read, strict=True))
     outputs = tuple(tensors[n] for n in _named(file, where, names, operator.outputs))
-    return CONVERTERS[operator.code](Call(file, where, operator.code, inputs, outputs, operator.options))
+    axes = tuple(model.tensors[p].axis for p in places)
+    return CONVERTERS[operator.code](Call(file, where, operator.code, inputs, outputs, operator.options, axes))
 
 
 def _nearest(code: str) -> str:

@@ -21,7 +21,10 @@ Window = tuple[tuple[int, int], tuple[int, int]]
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """An operator in its place; inputs are None where they are absent."""
+    """An operator in its place; inputs are None where they are absent.
+
+    axes: the quantized dimension that the file names for each input, also where there is one scale.
+    """
 
     file: str
     name: str
@@ -29,6 +32,7 @@ class Call:
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
     options: Mapping[str, Any]
+    axes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,13 @@ from __future__ import annotations
 _WINDOW = ("Padding", "StrideH", "StrideW", "FusedActivationFunction")
 
 OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "CONV_2D": ("Conv2DOptions", (*_WINDOW, "DilationHFactor", "DilationWFactor")),
+    "CONV_2D": ("Conv2DOptions", (*_WINDOW, "DilationHFactor", "DilationWFactor", "QuantizedBiasType")),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, "DilationHFactor", "DilationWFactor")),
-    "TRANSPOSE_CONV": ("TransposeConvOptions", _WINDOW),
-    "FULLY_CONNECTED": ("FullyConnectedOptions", ("FusedActivationFunction", "WeightsFormat", "KeepNumDims")),
+    "TRANSPOSE_CONV": ("TransposeConvOptions", (*_WINDOW, "QuantizedBiasType")),
+    "FULLY_CONNECTED": (
+        "FullyConnectedOptions",
+        ("FusedActivationFunction", "WeightsFormat", "KeepNumDims", "QuantizedBiasType"),
+    ),
     "BATCH_MATMUL": ("BatchMatMulOptions", ("AdjX", "AdjY")),
     "ADD": ("AddOptions", ("FusedActivationFunction", "PotScaleInt16")),
     "SUB": ("SubOptions", ("FusedActivationFunction", "PotScaleInt16")),
@@ -36,5 +39,8 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 ACTIVATIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
 """ActivationFunctionType -> the name that `refq.layers.rescaling.ACTIVATIONS` knows."""
+
+BIAS_TYPES = {0: "", 2: "int32", 4: "int64"}
+"""TensorType of quantized_bias_type -> its name; 0, which is that of floats, where the file says nothing."""
 
 PADDINGS = {0: "SAME", 1: "VALID"}

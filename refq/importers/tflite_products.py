@@ -7,14 +7,19 @@ from typing import Any
 from refq.graphs.records import Tensor
 from refq.importers import tflite_calls as calls
 from refq.importers.tflite_calls import Call, Converted, activation, converted, operand, optional, pair, rank_of, refuse
+from refq.importers.tflite_options import BIAS_TYPES, PADDINGS
 
 OPERANDS = {
     ("int8", "int8"): ("int32",),
     ("int8", "int4"): ("int32",),
     ("uint8", "uint8"): ("int32",),
     ("int16", "int8"): ("int64", "int32"),
+    ("int16", "int4"): ("int64", "int32"),
 }
 """Types of input and weights -> legal types of the bias."""
+
+PACKED = (("DEPTHWISE_CONV_2D", "int16"), ("TRANSPOSE_CONV", "int8"), ("TRANSPOSE_CONV", "int16"))
+"""Kernels of LiteRT by type of input that do not unpack int4 weights: the first misreads them, the others refuse."""
 
 
 def _weights(call: Call, x: Tensor, w: Tensor, axis: int) -> None:
@@ -32,6 +37,8 @@ def _weights(call: Call, x: Tensor, w: Tensor, axis: int) -> None:
         raise refuse(call, f"weights ({w.name}) have no scale")
     if w.quantization.axis not in (None, axis):
         raise refuse(call, f"weights have scales along dimension {w.quantization.axis}; only {axis} is supported")
+    if w.dtype == "int4" and (call.code, x.dtype) in PACKED:
+        raise refuse(call, f"{x.dtype} input with int4 weights, which LiteRT does not unpack here; store them as int8")
     symmetric = w.dtype == "uint8" or (call.code == "FULLY_CONNECTED" and w.quantization.axis is None)
     if not symmetric and w.quantization.zero_point.any():
         raise refuse(call, f"weights ({w.name}) of {w.dtype} have zero points; they must be 0")
@@ -45,11 +52,37 @@ def _bias(call: Call, place: int, x: Tensor, w: Tensor, channels: int) -> Tensor
     legal = OPERANDS[x.dtype, w.dtype]
     if bias.dtype not in legal:
         raise refuse(call, f"bias ({bias.name}) is {bias.dtype}; pass {' or '.join(legal)}")
+    if x.dtype == "int16":
+        _check_bias_type(call, bias)
     if bias.data is None or bias.shape not in ((channels,), (1, channels), (1, 1, 1, channels)):
         raise refuse(call, f"bias ({bias.name}) must be a constant of shape ({channels},), not {bias.shape}")
     if bias.quantization is not None and bias.quantization.zero_point.any():
         raise refuse(call, f"bias ({bias.name}) has zero points; they must be 0")
     return bias
+
+
+def _declared(call: Call) -> str:
+    """The type that the options give the bias of an int16 layer; "" where they say nothing."""
+    number = call.options.get("QuantizedBiasType", 0)
+    if number not in BIAS_TYPES:
+        raise refuse(call, f"quantized_bias_type {number}; legal: 2 (int32), 4 (int64), 0 (not declared)")
+    return BIAS_TYPES[number]
+
+
+def _check_bias_type(call: Call, bias: Tensor) -> None:
+    """LiteRT reads a bias beside int16 as int64 unless the options declare int32, which a depthwise layer cannot."""
+    declared = _declared(call)
+    if bias.dtype != (declared or "int64"):
+        words = f"declares {declared}" if declared else "does not declare, so that LiteRT reads it as int64"
+        raise refuse(call, f"bias ({bias.name}) is {bias.dtype}, which quantized_bias_type {words}; pass int64")
+
+
+def _more(call: Call, x: Tensor, weights: int, bias: Tensor | None) -> dict[str, Any]:
+    """What is worth telling only where it differs: the declared type of an absent bias, the axis of one scale."""
+    declared = _declared(call) if x.dtype == "int16" and bias is None else ""
+    w = operand(call, weights)
+    axis = call.axes[weights] if w.quantization is not None and w.quantization.axis is None else 0
+    return ({"bias_type": declared} if declared else {}) | ({"scale_axis": axis} if axis else {})
 
 
 def conv(call: Call) -> Converted:
@@ -60,7 +93,8 @@ def conv(call: Call) -> Converted:
     if 0 in w.shape or x.shape[3] % w.shape[3] or w.shape[0] % max(x.shape[3] // w.shape[3], 1):
         raise refuse(call, f"weights {w.shape} do not fit the {x.shape[3]} channels of the input")
     bias = _bias(call, 2, x, w, w.shape[0])
-    return converted(call, "conv", (x, w, bias), **_window(call, x, w), groups=x.shape[3] // w.shape[3])
+    found = _window(call, x, w) | _more(call, x, 1, bias)
+    return converted(call, "conv", (x, w, bias), **found, groups=x.shape[3] // w.shape[3])
 
 
 def depthwise(call: Call) -> Converted:
@@ -72,7 +106,8 @@ def depthwise(call: Call) -> Converted:
         raise refuse(call, f"weights {w.shape} do not fit the {x.shape[3]} channels of the input")
     bias = _bias(call, 2, x, w, w.shape[3])
     multiplier = w.shape[3] // x.shape[3]
-    return converted(call, "depthwise_conv", (x, w, bias), **_window(call, x, w), multiplier=multiplier)
+    found = _window(call, x, w) | _more(call, x, 1, bias)
+    return converted(call, "depthwise_conv", (x, w, bias), **found, multiplier=multiplier)
 
 
 def _window(call: Call, x: Tensor, w: Tensor) -> dict[str, Any]:
@@ -100,8 +135,9 @@ def transpose_conv(call: Call) -> Converted:
     padding = calls.padding_of(call, call.outputs[0], (w.shape[1], w.shape[2]), stride, (1, 1))
     cuts = tuple(_cut(call, axis, stride[axis], padding[axis][0], x, w) for axis in (0, 1))
     found: dict[str, Any] = {"layout": "NHWC", "stride": stride, "dilation": (1, 1), "padding": cuts, "groups": 1}
-    inputs = (x, w, _bias(call, 3, x, w, w.shape[0]))
-    return converted(call, "transpose_conv", inputs, **found, output_size=shape[1:3], activation=activation(call))
+    bias = _bias(call, 3, x, w, w.shape[0])
+    found |= {"scheme": PADDINGS[call.options["Padding"]].lower(), "activation": activation(call)}
+    return converted(call, "transpose_conv", (x, w, bias), **found, output_size=shape[1:3], **_more(call, x, 1, bias))
 
 
 def _cut(call: Call, axis: int, stride: int, before: int, x: Tensor, w: Tensor) -> tuple[int, int]:
@@ -123,7 +159,8 @@ def fully_connected(call: Call) -> Converted:
         raise refuse(call, f"weights format {call.options['WeightsFormat']}; only the default, 0, is supported")
     bias = _bias(call, 2, x, w, w.shape[0])
     keep = bool(call.options["KeepNumDims"])
-    return converted(call, "fully_connected", (x, w, bias), activation=activation(call), keep_dims=keep)
+    found = {"activation": activation(call), "keep_dims": keep} | _more(call, x, 1, bias)
+    return converted(call, "fully_connected", (x, w, bias), **found)
 
 
 def batch_matmul(call: Call) -> Converted:

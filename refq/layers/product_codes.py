@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from refq.arguments import dtype_of, in_range
 from refq.formats import IntFormat, Rounding
+from refq.layers.plan_arrays import plan_codes
 from refq.layers.product_kernels import VALUES_A_SECOND, rows_kernel, tiled
 from refq.layers.product_rules import parse_product_rule, tail_channels
 from refq.layers.rescaling import activation_bounds
 from refq.parameters import prepare
 from refq.plans import FloatPlan, IntegerPlan, Plan
 from refq.products.threads import share
-from refq.requantize import run_prepared
 from refq.rules import Arithmetic, Scaling, Semantics
 
 Codes = Callable[[NDArray[Any]], NDArray[Any]]
@@ -115,16 +115,16 @@ def bind_codes(label: str, target: Target) -> Codes:
 
 
 def _runner(target: Target, plan: Plan) -> Codes:
-    """The fast kernel where there is one and the channels lie last, else the one of `refq.requantize`."""
+    """The fast kernel where there is one and the channels lie last, else what any plan takes."""
     kernel = rows_kernel(plan)
     dtype, single = dtype_of(target.fmt.bits, target.fmt.signed), plan.table.shape[1] == 1
     if kernel is None:
-        return lambda acc: run_prepared(target.where, plan, acc, None if single else target.axis, target.fmt)
+        return lambda acc: plan_codes(target.where, plan, acc, target.axis, target.fmt)
     table, signed = tiled(plan), np.dtype(f"int{8 * dtype.itemsize}")
 
     def run(acc: NDArray[Any]) -> NDArray[Any]:
         if not single and target.axis % acc.ndim != acc.ndim - 1:
-            return run_prepared(target.where, plan, acc, target.axis, target.fmt)
+            return plan_codes(target.where, plan, acc, target.axis, target.fmt)
         out = np.empty(acc.shape, dtype)
         # a code is stored by its low bits: one kernel serves both signs
         flat, codes, width = np.ascontiguousarray(acc).reshape(-1), out.reshape(-1).view(signed), table.shape[1]

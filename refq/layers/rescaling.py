@@ -15,8 +15,8 @@ from refq.arguments import SMALLEST_SCALE, in_range
 from refq.fixedpoint import effective_scale
 from refq.formats import IntFormat, Rounding
 from refq.labels import parse_semantics
+from refq.layers.plan_arrays import plan_codes
 from refq.parameters import prepare
-from refq.requantize import run_prepared
 from refq.rules import Scaling
 
 ACTIVATIONS: dict[str, tuple[int | None, int | None]] = {
@@ -123,7 +123,7 @@ def bind_rescaling(
 
     def rescale(acc: NDArray[Any]) -> NDArray[Any]:
         in_range("rescale", "acc", acc, *domain, way_out=f"; {semantics.rule.name} is not defined there")
-        codes = run_prepared("rescale", plan, acc, axis if len(found) > 1 else None, fmt)
+        codes = plan_codes("rescale", plan, acc, axis, fmt)
         if limits is None or limits == (fmt.qmin, fmt.qmax):
             return codes
         result: NDArray[Any] = np.clip(codes, *(codes.dtype.type(end) for end in limits), out=codes)

@@ -92,7 +92,7 @@ def find_backend(name: str, ops: tuple[str, ...] = ()) -> Backend:
     if name in BACKENDS:
         return BACKENDS[name]
     module, colon, function = name.partition(":")
-    if not (colon and module and function):
+    if not (colon and all(part.isidentifier() for part in (*module.split("."), function))):
         raise UsageError(f"backend={name!r} is unknown; legal: {', '.join(BACKENDS)}, or module:function of your own")
     return Backend(name, module.partition(".")[0], "", module, function, ops, "your own")
 

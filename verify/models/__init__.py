@@ -15,6 +15,9 @@ from typing import Any
 from verify.backends import Backend, load
 from verify.failures import UsageError
 
+FUSIONS = ("none", "onnxruntime-basic", "onnxruntime", "integer")
+"""Those of `refq.importers.read_onnx`, without importing it."""
+
 
 @dataclass(frozen=True)
 class ModelBackend:
@@ -70,7 +73,7 @@ MODEL_BACKENDS: Mapping[str, ModelBackend] = MappingProxyType(
             _litert("litert-builtin", "run_builtin", "LiteRT's optimised kernels without delegate", "litert-builtin"),
             _litert("litert-reference", "run_reference", "LiteRT's reference kernels", "litert-reference"),
             _ort("off", "no graph rewrites", "none"),
-            _ort("basic", "basic graph rewrites", "none"),
+            _ort("basic", "basic graph rewrites", "onnxruntime-basic"),
             _ort("extended", "extended graph rewrites", "onnxruntime"),
             _ort("all", "all graph rewrites", "onnxruntime"),
             ModelBackend(
@@ -102,7 +105,8 @@ def find_model_backend(name: str, suffix: str) -> ModelBackend:
 
 def _own(name: str, suffix: str) -> ModelBackend:
     module, colon, function = name.partition(":")
-    if not (colon and module and function) or module == "onnxruntime":
+    named = all(part.isidentifier() for part in (*module.split("."), function))
+    if not (colon and named) or module == "onnxruntime":
         legal = ", ".join((*MODEL_BACKENDS, *ALIASES))
         raise UsageError(f"backend={name!r} is unknown; legal: {legal}, or module:function of your own")
     distribution = module.partition(".")[0]

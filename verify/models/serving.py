@@ -46,7 +46,16 @@ def _answers(backend: ModelBackend, run: Any, content: bytes, feeds: list[dict[s
         found = run(content, feed)
         if not isinstance(found, Mapping):
             raise TypeError(f"returned {type(found).__name__}; pass a dict of arrays by tensor name")
-        yield Shown({str(name): np.asarray(array) for name, array in found.items()})
+        yield Shown({str(name): _numbers(name, array) for name, array in found.items()})
+
+
+def _numbers(name: Any, given: Any) -> NDArray[Any]:
+    array = np.asarray(given)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"returned {str(array.dtype)[:40]} for tensor {str(name)[:80]!r}; pass integers, bools or floats"
+        )
+    return array
 
 
 def _feeds(inputs: dict[str, NDArray[Any]], samples: int) -> Iterator[dict[str, Any]]:

@@ -78,8 +78,25 @@ def _bias(site: Site, filters: int) -> NDArray[Any] | None:
 
 def is_wide(site: Site) -> bool:
     """Whether the sums have 64 bits: int16 codes with an int64 bias, or with none."""
+    return site.input(0).dtype == "int16" and bias_type(site) in ("", "int64")
+
+
+def bias_type(site: Site) -> str:
+    """The type of the bias, or where it is absent the one that the model declares for it; "" if there is none."""
     bias = site.optional(2)
-    return site.input(0).dtype == "int16" and (bias is None or bias.dtype == "int64")
+    return str(site.attribute("bias_type", "")) if bias is None else bias.dtype
+
+
+def left_tags(site: Site) -> frozenset[str]:
+    """Why a delegate leaves a layer of a .tflite file alone.
+
+    bias_without_scale: its bias is there and has no scale. scale_axis: its weights have one scale, beside which the
+    file names another dimension than the first.
+    """
+    bias = site.optional(2)
+    unscaled = site.format == "tflite" and bias is not None and bias.quantization is None
+    found = {"bias_without_scale": unscaled, "scale_axis": site.attribute("scale_axis", 0) != 0}
+    return frozenset(tag for tag, holds in found.items() if holds)
 
 
 def layer_rules(site: Site) -> tuple[str, ...]:
@@ -92,9 +109,9 @@ def layer_tags(site: Site) -> frozenset[str]:
     """The variants that runtimes treat apart.
 
     The dtype of x; per_channel; groups, more than one; int4, of the weights; odd_depth, of int4 weights; int64_bias and
-    int32_bias; weight_zero_point, one that is not 0.
+    int32_bias, of an absent bias its declared type; weight_zero_point, one that is not 0; those of `left_tags`.
     """
-    x, w, bias = site.input(0), site.input(1), site.optional(2)
+    x, w = site.input(0), site.input(1)
     given = quantization(site, w)
     found = {
         x.dtype: True,
@@ -102,11 +119,11 @@ def layer_tags(site: Site) -> frozenset[str]:
         "groups": int(site.attribute("groups", 1)) > 1,
         "int4": w.dtype == "int4",
         "odd_depth": w.dtype == "int4" and w.shape[-1] % 2 == 1,
-        "int64_bias": bias is not None and bias.dtype == "int64",
-        "int32_bias": bias is not None and bias.dtype == "int32",
+        "int64_bias": bias_type(site) == "int64",
+        "int32_bias": bias_type(site) == "int32",
         "weight_zero_point": bool(given.zero_point.any()),
     }
-    return frozenset(tag for tag, holds in found.items() if holds)
+    return frozenset(tag for tag, holds in found.items() if holds) | left_tags(site)
 
 
 def bound(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,6 +21,11 @@ GEOMETRY = {
     "padding": "((top, bottom), (left, right)), numbers >= 0; a padded position adds 0",
 }
 ACTIVATION = {"activation": "none, relu, relu6 or relu_n1_to_1"}
+OF_THE_FILE = {
+    "bias_type": "int16 without bias: the type that the file declares for it, int32 or int64, or empty (default)",
+    "scale_axis": "weights of one scale: the dimension that the file names beside it; default 0",
+}
+"""What changes no result but tells runtimes' kernels apart."""
 
 
 def geometry_of(site: Site, groups: int) -> dict[str, Any]:
@@ -74,8 +78,8 @@ def bind_connected(site: Site, rounding: Rounding) -> Bound:
     return bound(site, rounding, layer, -1, gather, connected_element(site, layer))
 
 
-def _op(name: str, what: str, shapes: Any, bind: Any, attributes: Mapping[str, str]) -> Op:
-    return Op(name, what, shapes, bind, layer_rules, layer_tags, attributes=attributes)
+def _op(name: str, what: str, shapes: Any, bind: Any, attributes: dict[str, str]) -> Op:
+    return Op(name, what, shapes, bind, layer_rules, layer_tags, attributes=attributes | OF_THE_FILE)
 
 
 OPS: tuple[Op, ...] = (

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.formats import Rounding
+from refq.graphs.ops.product_sites import left_tags
 from refq.graphs.ops.records import Arrays, Bound, Element, Op, Shapes
 from refq.graphs.ops.transposed_places import (
     AXES,
@@ -74,7 +75,7 @@ def _tags(site: Site) -> frozenset[str]:
             _is_same(site) and any(s > k for s, k in zip(stride_of(site), kernel_of(site), strict=True)),
         ),
     )
-    return frozenset([site.input(0).dtype, *(tag for tag, holds in named if holds)])
+    return frozenset([site.input(0).dtype, *(tag for tag, holds in named if holds)]) | left_tags(site)
 
 
 def _weight_zeros(site: Site, weights: Tensor, filters: int) -> NDArray[np.int64]:
@@ -148,6 +149,7 @@ OPS = (
             "groups": "divides the channels; default 1",
             "activation": "none, relu, relu6, relu_n1_to_1",
             "scheme": "what the file says instead of numbers: same, valid, or empty (default) where it is not known",
+            "scale_axis": "weights of one scale: the dimension that the file names beside it; default 0",
             "bias_type": "int16 without bias: the type that the file declares for it, int32 or int64 (default)",
         },
     ),

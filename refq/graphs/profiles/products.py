@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from refq.graphs.profiles.records import Entry
 from refq.layers.product_rules import VECTORS_OF_EIGHT
 
@@ -32,8 +34,7 @@ _REFERENCE = (
     _run("depthwise_conv", "", _DOUBLE),
     _run("fully_connected", "", _FLOAT64),
 )
-_BUILTIN = (
-    *_LITERT_INT16,
+_BUILTIN_8_BITS = (
     _run("conv", "groups uint8", _DOUBLE_MIXED),
     _run("conv", "groups", _DOUBLE),
     _run("conv", "uint8", _UP_MIXED),
@@ -43,10 +44,12 @@ _BUILTIN = (
     _run("fully_connected", "per_channel", _UP),
     _run("fully_connected", "", _UP_MIXED),
 )
+_BUILTIN = (*_LITERT_INT16, *_BUILTIN_8_BITS)
 _LEFT_TO_BUILTIN = (
     *_LITERT_INT16,
     _run("conv", "int16 groups", _DOUBLE),
     _run("conv", "int16", _UP),
+    _run("conv", "int4 groups", _DOUBLE),
     _run("conv", "int4", _UP),
     _run("depthwise_conv", "int4", VECTORS_OF_EIGHT),
     _run("fully_connected", "int16 per_channel", _UP),
@@ -54,6 +57,11 @@ _LEFT_TO_BUILTIN = (
     _run("fully_connected", "odd_depth per_channel", _UP),
     _run("fully_connected", "odd_depth", _UP_MIXED),
     _run("fully_connected", "int8 weight_zero_point", _UP_MIXED),
+    *(replace(entry, tags=f"{entry.tags} bias_without_scale".strip()) for entry in _BUILTIN_8_BITS),
+    _run("conv", "uint8 scale_axis groups", _DOUBLE_MIXED),
+    _run("conv", "uint8 scale_axis", _UP_MIXED),
+    _run("depthwise_conv", "uint8 scale_axis", _DOUBLE_MIXED),
+    _run("fully_connected", "uint8 scale_axis", _UP_MIXED),
 )
 _XNNPACK = (
     *_LEFT_TO_BUILTIN,
