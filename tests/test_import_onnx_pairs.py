@@ -66,6 +66,10 @@ def d(pair: Q, source: str, name: str) -> N:
     return N("DequantizeLinear", [source, *pair.triple()[1:]], [name])
 
 
+def turn(source: str, name: str, perm: Any = (0, 1, 3, 2)) -> N:
+    return N("Transpose", [source], [name], {"perm": [*perm]})
+
+
 HEAD = [q(A, "in", "q1"), d(A, "q1", "d1")]
 BOTH = [("y", "float32"), ("z", "float32")]
 RELU, SIGMOID = N("Relu", ["d2"], ["y"]), N("Sigmoid", ["d2"], ["z"])
@@ -90,6 +94,15 @@ ROWS: dict[str, tuple[list[N], list[tuple[str, str]], int]] = {
     "equal pair, then another": (
         [q(A, "d1", "q2"), d(A, "q2", "d2"), q(B, "d2", "q3"), d(B, "q3", "d3"), q(C, "d3", "q4"), d(C, "q4", "y")],
         [("y", "float32")], 1),
+    "between two Transpose": (
+        [turn("d1", "t1"), q(B, "t1", "q2"), d(B, "q2", "d2"), turn("d2", "t2"), q(C, "t2", "q3"), d(C, "q3", "y")],
+        [("y", "float32")], 1),
+    "and a Relu": (
+        [turn("d1", "t1"), N("Relu", ["t1"], ["r"]), q(B, "r", "q2"), d(B, "q2", "d2"), turn("d2", "t2", [0, 2, 1, 3]),
+         q(C, "t2", "q3"), d(C, "q3", "y")], [("y", "float32")], 3),
+    "between two Transpose, codes shown": (
+        [turn("d1", "t1"), q(B, "t1", "q2"), d(B, "q2", "d2"), turn("d2", "t2"), q(C, "t2", "q3"), d(C, "q3", "y")],
+        [("y", "float32"), ("q2", "uint8")], 3),
     "pool before Q and another": (
         [POOL, q(B, "p", "q2"), d(B, "q2", "z"), N("Relu", ["p"], ["y"])], BOTH, 2),
     "pool before two others": (

@@ -35,7 +35,7 @@ def powers(count: int) -> list[float]:
     return [2.0**-k for k in (4, 5, 3, 6, 4, 5, 3, 7)][:count]
 
 
-X, Y = Q("x", 2.0**-4, 131, "uint8", (1, 4, 7, 5)), Q("y", 2.0**-2, 77, "uint8", [None] * 4)
+X, Y = Q("x", 2.0**-4, 131, "uint8", (1, 4, 7, 5)), Q("y", 2.0**-2, 77, "uint8", (None,) * 4)
 PER_CHANNEL = Q("w", powers(6), 0, codes=codes((6, 4, 3, 3), "int8"), axis=0)
 GROUPED = Q("w", powers(8), 0, codes=codes((8, 1, 3, 3), "int8", 1), axis=0)
 PADDED: dict[str, Any] = {"pads": [1, 0, 2, 1], "strides": [2, 1]}
@@ -43,8 +43,8 @@ WIDE: dict[str, Any] = {"group": 4, "dilations": [2, 1], "pads": [2, 1, 2, 1]}
 ROWS, COLUMNS = Q("x", 0.019, 101, "uint8", (3, 37)), Q("w", [0.03, 0.007, 0.011, 0.02, 0.005], 0, axis=1)
 WEIGHTS = Q("w", COLUMNS.scale, 0, codes=codes((37, 5), "int8", 2), axis=1)
 TURNED = Q("w", 0.013, 0, codes=codes((5, 37), "int8", 3))
-FLAT = Q("y", 0.9, 31, "uint8", [None, None])
-SIGNED = {"x": Q("x", 2.0**-4, 3, "int8", (1, 4, 7, 5)), "y": Q("y", 2.0**-2, -51, "int8", [None] * 4)}
+FLAT = Q("y", 0.9, 31, "uint8", (None, None))
+SIGNED = {"x": Q("x", 2.0**-4, 3, "int8", (1, 4, 7, 5)), "y": Q("y", 2.0**-2, -51, "int8", (None,) * 4)}
 PAIR = [Q("a", 2.0**-3, 129, "uint8", (2, 3, 11)), Q("b", 2.0**-4, 3, "uint8", (3, 1))]
 
 
@@ -89,15 +89,15 @@ MODELS: Mapping[str, bytes] = {
     "QLinearConv, int8": qoperator("Conv", [SIGNED["x"], PER_CHANNEL], SIGNED["y"], **PADDED),
     "QLinearMatMul, per column": qoperator("MatMul", [ROWS, WEIGHTS], FLAT),
     "QGemm": qoperator("Gemm", [ROWS, TURNED], FLAT, [5, -6, 700, 8, 9], transB=1),
-    "QLinearAdd": qoperator("Add", PAIR, Q("y", 2.0**-2, 77, "uint8", [None] * 3)),
-    "QLinearMul": qoperator("Mul", PAIR, Q("y", 2.0**-2, 77, "uint8", [None] * 3)),
+    "QLinearAdd": qoperator("Add", PAIR, Q("y", 2.0**-2, 77, "uint8", (None,) * 3)),
+    "QLinearMul": qoperator("Mul", PAIR, Q("y", 2.0**-2, 77, "uint8", (None,) * 3)),
     "QLinearAveragePool": qoperator("AveragePool", [X], Y, kernel_shape=[3, 2], pads=[1, 0, 1, 1]),
     "QOperator classifier": classifier(),
     "QDQ Conv, per channel, uneven padding": qdq(
         "Conv", [X, PER_CHANNEL], Y, bias_of("b", [7, -9, 300, 1, 0, 5], X, PER_CHANNEL), **PADDED),
     "QDQ Conv, groups, dilation": qdq("Conv", [X, GROUPED], Y, **WIDE),
     "QDQ Conv, int8": qdq("Conv", [SIGNED["x"], PER_CHANNEL], SIGNED["y"], **PADDED),
-    "QDQ Add": qdq("Add", PAIR, Q("y", 2.0**-2, 77, "uint8", [None] * 3)),
+    "QDQ Add": qdq("Add", PAIR, Q("y", 2.0**-2, 77, "uint8", (None,) * 3)),
     "QDQ perceptron": perceptron(),
     **{f"QDQ {case}": CASES[case][0] for case in ("uint8 residual", "int8 residual", "MatMul without Q, per column",
                                                   "two pairs in a row", "float weights")},

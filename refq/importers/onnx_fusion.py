@@ -18,6 +18,7 @@ from refq.importers.onnx_groups import FITS, as_unsigned, drop_void_clips, group
 from refq.importers.onnx_integer import fuse_integer
 from refq.importers.onnx_propagation import carry_backward, carry_forward
 from refq.importers.onnx_records import OnnxModel
+from refq.importers.onnx_transposes import join_transposes
 from refq.importers.onnx_working import DQ, Working, drop, each, finished, keep, working
 
 ROUNDS = 10
@@ -43,7 +44,7 @@ def _basic(work: Working) -> None:
     for _ in range(ROUNDS):
         before = work.changed
         for step in (drop_identities, drop_double_pairs, join_biases, carry_forward, carry_backward, quantize_biases,
-                     unique_dequantizers):  # fmt: skip
+                     unique_dequantizers, join_transposes):  # fmt: skip
             step(work)
         if work.changed == before:
             break

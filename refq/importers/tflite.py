@@ -15,6 +15,7 @@ from refq.importers import tflite_slices as slices
 from refq.importers.limits import MOST_TENSORS, ModelRejectedError, at_most, checked_shape, read_bytes
 from refq.importers.tflite_calls import Call, Converted
 from refq.importers.tflite_file import FileModel, FileOperator, read_tables
+from refq.importers.tflite_shapes import FOLDS, folded
 from refq.importers.tflite_tensors import graph_tensors
 
 CONVERTERS: Mapping[str, Callable[[Call], Converted]] = {
@@ -86,7 +87,6 @@ NEAREST: Mapping[str, str] = {
     "BROADCAST_TO": "CONCATENATION",
     "DEPTH_TO_SPACE": "RESHAPE and TRANSPOSE",
     "SPACE_TO_DEPTH": "RESHAPE and TRANSPOSE",
-    "SHAPE": "a constant shape",
     "FILL": "a constant",
     "RESIZE_BILINEAR": "TRANSPOSE_CONV",
     "RESIZE_NEAREST_NEIGHBOR": "TRANSPOSE_CONV",
@@ -119,7 +119,12 @@ def read_tflite(source: Any, *, name: str = "model") -> Graph:
     nodes: list[Node] = []
     found = dict(tensors)
     for place, operator in enumerate(model.operators):
-        made = _convert(file, place, operator, model, tensors)
+        call = _call(file, place, operator, model, tensors)
+        constant = folded(call)
+        if constant is not None:
+            tensors[constant.name] = found[constant.name] = constant
+            continue
+        made = CONVERTERS[operator.code](call)
         nodes += made.nodes
         for tensor in made.between:
             _add(file, made.nodes[0].name, found, tensor)
@@ -156,19 +161,17 @@ def _named(file: str, where: str, names: tuple[str, ...], places: tuple[int, ...
     return tuple(names[place] for place in places)
 
 
-def _convert(
-    file: str, place: int, operator: FileOperator, model: FileModel, tensors: Mapping[str, Tensor]
-) -> Converted:
-    """The nodes of one operator."""
+def _call(file: str, place: int, operator: FileOperator, model: FileModel, tensors: Mapping[str, Tensor]) -> Call:
+    """One operator, which there is a converter for, with its tensors."""
     where = f"{operator.code}:{place}"
-    if operator.code not in CONVERTERS:
+    if operator.code not in CONVERTERS and operator.code not in FOLDS:
         raise ModelRejectedError(file, where, f"{operator.code} is not supported; use {_nearest(operator.code)}")
     names, places = tuple(tensors), tuple(0 if p == -1 else p for p in operator.inputs)
     read = _named(file, where, names, places)
     inputs = tuple(None if p == -1 else tensors[n] for p, n in zip(operator.inputs, read, strict=True))
     outputs = tuple(tensors[n] for n in _named(file, where, names, operator.outputs))
     axes = tuple(model.tensors[p].axis for p in places)
-    return CONVERTERS[operator.code](Call(file, where, operator.code, inputs, outputs, operator.options, axes))
+    return Call(file, where, operator.code, inputs, outputs, operator.options, axes)
 
 
 def _nearest(code: str) -> str:

@@ -39,7 +39,7 @@ def strided_slice(call: Call) -> Converted:
     calls.arity(call, 4, 4)
     x, y = operand(call, 0), call.outputs[0]
     calls.same_type(call, x, y)
-    cuts = _cuts(call, x.shape)
+    cuts = cuts_of(call, x.shape)
     numbers = {name: tuple(getattr(cut, name) for cut in cuts) for name in ("begin", "end", "step")}
     shape = tuple(len(range(cut.begin, cut.end, cut.step)) for cut in cuts)
     if not call.options["NewAxisMask"] and not any(cut.dropped for cut in cuts):
@@ -57,7 +57,7 @@ def _check_result(call: Call, cuts: list[Cut], shape: tuple[int, ...], y: Tensor
         raise refuse(call, f"cuts {shape} out of {operand(call, 0).shape}, the file declares {y.shape}")
 
 
-def _cuts(call: Call, shape: tuple[int, ...]) -> list[Cut]:
+def cuts_of(call: Call, shape: tuple[int, ...]) -> list[Cut]:
     """One cut a dimension of x, given the numbers of the file, an ellipsis in them standing for whole dimensions."""
     begin = calls.integers(call, 1, "begin")
     end, stride = (calls.integers(call, place, what, (len(begin),)) for place, what in ((2, "end"), (3, "strides")))
