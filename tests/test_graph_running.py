@@ -237,3 +237,16 @@ def test_every_profile_names_only_what_exists():
 def test_a_step_under_another_rule():
     step = prepare(dense(), "tflm").steps[0]
     assert_same(evaluate(step, {"x": CODES}, "double_up/double_product/after")[0], by_definition("double_up", CODES))
+
+
+def test_a_graph_by_hand_is_checked_as_files_are():
+    made = dense()
+    twice = graph(made.tensors.values(), [*made.nodes, replace(made.nodes[0], name="again")], ["x"], ["y"])
+    with pytest.raises(ValueError, match="y"):
+        prepare(twice, "tflm")
+    unknown = graph(made.tensors.values(), [replace(made.nodes[0], op="dense")], ["x"], ["y"])
+    with pytest.raises(ValueError, match="dense"):
+        prepare(unknown, "tflm")
+    wide = graph([*list(made.tensors.values())[:2], tensor("y", (1, 4), scale=1.0)], made.nodes, ["x"], ["y"])
+    with pytest.raises(ValueError, match="dense"):
+        prepare(wide, "tflm")

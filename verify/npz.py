@@ -7,7 +7,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import prod
 from typing import IO, Any
@@ -60,6 +60,23 @@ def refuse_packing(info: zipfile.ZipInfo, most: int, where: str) -> None:
     if info.file_size > most or info.compress_type not in METHODS or info.flag_bits & 1:
         how = f"{info.file_size} bytes, method {info.compress_type}{', encrypted' * (info.flag_bits & 1)}"
         raise FileRejectedError(f"{where} has {how}; at most {most} bytes, stored or deflated, are read")
+
+
+def read_array(
+    stream: IO[bytes], size: int, where: str, legal: Callable[[np.dtype[Any]], bool], words: str
+) -> NDArray[Any]:
+    """The array of a stream of `size` bytes, once its header and that size agree; words: what may be saved instead."""
+    shape, fortran, dtype = read_header(stream, where)
+    if dtype.hasobject or not legal(dtype):
+        raise FileRejectedError(f"{where} has dtype {str(dtype)[:40]}; save {words}")
+    if any(isinstance(size, bool) or size < 0 for size in shape):
+        raise FileRejectedError(f"{where} has shape {shape}; save sizes of at least 0")
+    with rejecting(where):
+        declared, held = prod(shape) * dtype.itemsize, size - stream.tell()
+        data = stream.read(declared + 1) if declared == held else b""
+    if declared != held or len(data) != declared:
+        raise FileRejectedError(f"{where} declares shape {shape}, {declared} bytes, but holds {held}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype[Any]]:

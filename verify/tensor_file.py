@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import zipfile
-from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from verify.failures import FileRejectedError, UsageError
 from verify.files import require_readable, shown
-from verify.npz import read_header, refuse_packing, rejecting
+from verify.npz import read_array, refuse_packing, rejecting
 
 MAX_FILE = 1 << 32
 FLOATS = ("f2", "f4", "f8")
 
 
-def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and dtype of floats; nothing of the data is read."""
-    shape, fortran, dtype = read_header(stream, where)
-    if dtype.hasobject or dtype.str[1:] not in FLOATS:
-        raise FileRejectedError(f"{where} has dtype {str(dtype)[:40]}; save float16, float32 or float64")
-    if any(isinstance(size, bool) or size < 0 for size in shape):
-        raise FileRejectedError(f"{where} has shape {shape}; save sizes of at least 0")
-    return shape, fortran, dtype
-
-
 def _read(stream: IO[bytes], size: int, where: str) -> NDArray[Any]:
-    """The array of a stream of `size` bytes, once header and size agree."""
-    shape, fortran, dtype = _header(stream, where)
-    with rejecting(where):
-        declared, held = prod(shape) * dtype.itemsize, size - stream.tell()
-        data = stream.read(declared + 1) if declared == held else b""
-    if declared != held or len(data) != declared:
-        raise FileRejectedError(f"{where} declares shape {shape}, {declared} bytes, but holds {held}")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    """Floats."""
+    return read_array(stream, size, where, lambda dtype: dtype.str[1:] in FLOATS, "float16, float32 or float64")
 
 
 def _member(archive: zipfile.ZipFile, path: str, name: str | None) -> zipfile.ZipInfo:

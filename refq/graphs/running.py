@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.graphs.catalogue import OPS
+from refq.graphs.checks import check_graph
 from refq.graphs.choosing import find_profile, rule_of
 from refq.graphs.feeding import feeds_of
 from refq.graphs.ops.records import Arrays, Bound, Op
@@ -48,10 +49,12 @@ class Prepared:
 def prepare(graph: Graph, profile: Profile | str) -> Prepared:
     """Every node bound, its constants checked and packed; ValueError names the node that cannot be.
 
+    Graphs written by hand are held to what files are: names, order, attributes, shapes (`refq.graphs.checks`).
     profile: a name of `PROFILES` or a `Profile`.
     """
     if not isinstance(graph, Graph):
         raise TypeError(f"prepare: graph={type(graph).__name__} is not a Graph; read one with refq.importers")
+    check_graph(graph, OPS)
     chosen = find_profile(profile)
     _require_nodes(graph, chosen)
     steps = []

@@ -82,8 +82,13 @@ def merge_dequantizers(work: Working) -> None:
             _instead(work, node.outputs[0], kept.outputs[0])
 
 
+def drop_equal_pairs(work: Working) -> None:
+    """Of two equal pairs in a row the second goes, whoever else reads the first; no value changes."""
+    drop_double_pairs(work, equal=True)
+
+
 def drop_double_pairs(work: Working, equal: bool = False) -> None:
-    """Q, DQ, Q, DQ in a row becomes one pair. equal: only where no value changes.
+    """Q, DQ, Q, DQ in a row becomes one pair. equal: only equal ones, else all of which nothing else is read.
 
     Where the pairs differ this is another function: the range that both have in common, scale
     (high - low) / (qmax - qmin) in float32, and a zero point rounded half away; nothing else may read what is between.
@@ -94,7 +99,7 @@ def drop_double_pairs(work: Working, equal: bool = False) -> None:
         for second in [work.nodes[name] for name in list(work.readers.get(node.outputs[0], {}))]:
             last = _dequantizers_of(work, second)
             if last and _narrow(work, node, second) and (not equal or _as_good_as_equal(work, node, second)):
-                _merge(work, node, second, last)
+                _merge(work, node, second, last, equal)
 
 
 def _narrow(work: Working, one: OnnxNode, other: OnnxNode) -> bool:
@@ -113,17 +118,18 @@ def _dequantizers_of(work: Working, second: OnnxNode) -> list[OnnxNode]:
     return found if all(node.op == DQ and same_pair(work, second, node) for node in found) else []
 
 
-def _merge(work: Working, middle: OnnxNode, second: OnnxNode, last: list[OnnxNode]) -> None:
+def _merge(work: Working, middle: OnnxNode, second: OnnxNode, last: list[OnnxNode], equal: bool) -> None:
     """first, middle, second, last becomes first, last; where the pairs are equal, first may be anything."""
     ends: tuple[str, ...] = ()
-    if not _as_good_as_equal(work, middle, second):
+    if not equal:
         first = written_by(work, middle.inputs[0])
         if first is None or first.op != Q or not _narrow(work, first, middle) or not same_pair(work, first, middle):
             return
         if only_reader(work, first.outputs[0]) is not middle or only_reader(work, middle.outputs[0]) is not second:
             return
-        ends = _common(work, middle, second)
-        put(work, replace(first, inputs=(first.inputs[0], *ends)))
+        if not _as_good_as_equal(work, middle, second):
+            ends = _common(work, middle, second)
+            put(work, replace(first, inputs=(first.inputs[0], *ends)))
     for node in last:
         put(work, replace(node, inputs=(middle.inputs[0], *(ends or node.inputs[1:]))))
     drop(work, second.name)

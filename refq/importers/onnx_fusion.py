@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from refq.importers.onnx_basic import (
     drop_double_pairs,
+    drop_equal_pairs,
     drop_identities,
     merge_dequantizers,
     unique_dequantizers,
@@ -23,6 +24,13 @@ from refq.importers.onnx_working import DQ, Working, drop, each, finished, keep,
 
 ROUNDS = 10
 """How often ONNX Runtime repeats level basic at most."""
+
+
+BASIC: tuple[Callable[[Working], None], ...] = (
+    drop_equal_pairs, drop_identities, drop_double_pairs, join_biases, carry_forward, carry_backward, quantize_biases,
+    unique_dequantizers, join_transposes,
+)  # fmt: skip
+"""One round of level basic, in its order."""
 
 
 def fused(model: OnnxModel, fusion: str) -> OnnxModel:
@@ -43,8 +51,8 @@ def _basic(work: Working) -> None:
     unique_dequantizers(work)
     for _ in range(ROUNDS):
         before = work.changed
-        for step in (drop_identities, drop_double_pairs, join_biases, carry_forward, carry_backward, quantize_biases,
-                     unique_dequantizers, join_transposes):  # fmt: skip
+        # equal pairs first: that is a rule of single nodes, which does not see through an Identity of the same round
+        for step in BASIC:
             step(work)
         if work.changed == before:
             break
@@ -54,7 +62,7 @@ def _extended(work: Working) -> None:
     """Levels extended and all of ONNX Runtime on x86-64."""
     _basic(work)
     drop_void_clips(work)
-    drop_double_pairs(work, equal=True)
+    drop_equal_pairs(work)
     as_unsigned(work)
     fuse_groups(work)
 

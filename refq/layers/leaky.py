@@ -18,12 +18,17 @@ from refq.rules import FixedScale
 
 Codes = NDArray[np.int64]
 INT32 = IntFormat(32)
+NEGATED = "_negated"
+"""Ends the name of an integer rule that multiplies by the size of a negative factor and changes the sign last."""
 
 
 def _signed_multiple(x: Codes, rule: str, factor: np.float32) -> Codes:
-    """round(x * factor) in int32 under an integer rule; a negative factor is a negative multiplier."""
+    """round(x * factor) in int32 under an integer rule; a negative factor is a negative multiplier, or negated last."""
     if factor == 0:
         return np.zeros_like(x)
+    if rule.endswith(NEGATED):
+        size = _signed_multiple(x, rule.removesuffix(NEGATED), abs(factor))
+        return size if factor > 0 else -size
     fixed = derive(abs(factor))
     signed = FixedScale(fixed.multiplier if factor > 0 else -fixed.multiplier, fixed.shift)
     return requantize(x, rule, signed, fmt=INT32).astype(np.int64)
@@ -32,12 +37,16 @@ def _signed_multiple(x: Codes, rule: str, factor: np.float32) -> Codes:
 def leaky_relu_integer(codes: Codes, grids: Grids, alpha: np.float32, rule: str) -> Codes:
     """round(d * s) + zero for d = code - zero_point >= 0, round(d * s_alpha) + zero below, under an integer rule.
 
-    s = float32(scale / out_scale), s_alpha = float32(float32(scale * alpha) / out_scale).
+    s = float32(scale / out_scale), s_alpha = float32(float32(scale * alpha) / out_scale). A rule RULE_negated computes
+    -round(d * -s_alpha) where s_alpha < 0: gemmlowp's first rounding takes its ties up, so they part there.
 
     >>> from refq.formats import INT8
     >>> grids = Grids(np.float32(0.5), 0, INT8, np.float32(0.5), 0, INT8)
     >>> leaky_relu_integer(np.array([-12, -4, 4]), grids, np.float32(0.125), "gemmlowp_double")
     array([-2, -1,  4])
+    >>> [leaky_relu_integer(np.array([-43, -44]), grids, np.float32(-0.125), rule).tolist()
+    ...  for rule in ("gemmlowp_double", "gemmlowp_double_negated")]
+    [[6, 6], [5, 6]]
     """
     x = codes - grids.zero_point
     above = _signed_multiple(np.maximum(x, 0), rule, grids.scale / grids.out_scale)

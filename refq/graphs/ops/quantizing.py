@@ -28,13 +28,15 @@ from refq.layers.quantizing import (
     xnnpack_converts,
 )
 
-QUANTIZE_BLOCKS = "blocks8:float32_ties_even/reciprocal/after+float64_ties_away/division/after"
-"""LiteRT's builtin QUANTIZE on x86: eight at a time, and the rest one by one."""
+QUANTIZE_BLOCKS = "blocks8:float32_ties_even/reciprocal/after/last+float64_ties_away/division/after/last"
+"""LiteRT's builtin QUANTIZE on x86: eight at a time, and the rest one by one; both convert to int32 before they clip."""
 QUANTIZE = (
     "float32_ties_even/division/after",
+    "float32_ties_even/division/after/last",
     "float32_ties_even/reciprocal/after",
     "float32_ties_even/reciprocal/before",
     "float32_ties_away/division/after",
+    "float32_ties_away/division/after/last",
     "float32_ties_away/reciprocal/after",
     "float64_ties_even/division/after",
     "float64_ties_away/division/after",

@@ -72,9 +72,10 @@ def _relu_rules(site: Site, grids: Grids) -> Rules:
 
 def _leaky_rules(site: Site, grids: Grids) -> Rules:
     alpha = _alpha(site)
+    negated = ("gemmlowp_double_negated",) if alpha < 0 else ()
     found: dict[str, Any] = {
         f"tflite:{name}": partial(leaky_relu_integer, grids=grids, alpha=alpha, rule=name)
-        for name in ("gemmlowp_double", "double_up", "single_up")
+        for name in ("gemmlowp_double", *negated, "double_up", "single_up")
     }
     if xnnpack_takes(grids, alpha):
         found["xnnpack:q8"] = partial(leaky_relu_xnnpack, grids=grids, alpha=alpha)
@@ -160,7 +161,7 @@ def _rules(site: Site) -> tuple[str, ...]:
 
 def _leaky_tags(site: Site) -> frozenset[str]:
     taken = {"xnnpack"} if xnnpack_takes(grids_of(site), _alpha(site)) else set()
-    return dtype_tags(site) | taken
+    return dtype_tags(site) | taken | ({"negative_alpha"} if _alpha(site) < 0 else set())
 
 
 def _op(name: str, what: str, tags: Callable[[Site], frozenset[str]] = dtype_tags, **attributes: str) -> Op:

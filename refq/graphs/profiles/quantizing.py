@@ -6,16 +6,17 @@ from refq.graphs.ops.quantizing import DEQUANTIZE_BLOCKS, QUANTIZE_BLOCKS, REQUA
 from refq.graphs.profiles.records import Entry
 
 _AWAY, _EVEN = "float32_ties_away/division/after", "float32_ties_even/division/after"
+_AWAY_INT32, _EVEN_INT32 = f"{_AWAY}/last", f"{_EVEN}/last"
 _DOUBLE, _SINGLE = "gemmlowp_double/double_product/after", "single_up/double_product/after"
 _PRODUCT, _QDQ = "float32_product", "qdq:float32_ties_even"
 
 _REFERENCE = (
-    Entry("quantize", "", _AWAY, "run"),
+    Entry("quantize", "", _AWAY_INT32, "run"),
     Entry("dequantize", "", _PRODUCT, "run"),
     Entry("requantize", "", _DOUBLE, "run"),
 )
 _BUILTIN = (
-    Entry("quantize", "per_channel", _AWAY, "run"),
+    Entry("quantize", "per_channel", _AWAY_INT32, "run"),
     Entry("quantize", "", QUANTIZE_BLOCKS, "run"),
     Entry("dequantize", "per_channel", _PRODUCT, "run"),
     Entry("dequantize", "", DEQUANTIZE_BLOCKS, "run"),
@@ -23,7 +24,7 @@ _BUILTIN = (
     Entry("requantize", "", _DOUBLE, "run"),
 )
 _XNNPACK = (
-    Entry("quantize", "per_channel", _AWAY, "run"),
+    Entry("quantize", "per_channel", _AWAY_INT32, "run"),
     Entry("quantize", "int16", QUANTIZE_BLOCKS, "run"),
     Entry("quantize", "", "float32_ties_even/reciprocal/after", "run"),
     Entry("dequantize", "", _PRODUCT, "run"),
@@ -58,7 +59,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry("requantize", "", "exact_ties_even/exact_product/after", "text"),
     ),
     "onnx-reference": (
-        Entry("quantize", "", _EVEN, "run"),
+        Entry("quantize", "", _EVEN_INT32, "run"),
         Entry("dequantize", "", _PRODUCT, "run"),
         Entry("requantize", "", _QDQ, "run"),
     ),

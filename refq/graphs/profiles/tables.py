@@ -24,19 +24,26 @@ def _tflite(relu: str, leaky: str, evidence: str) -> tuple[Entry, ...]:
 
 
 _CURVES = ("logistic", "tanh")
+_NEGATED = Entry("leaky_relu", "negative_alpha", "tflite:gemmlowp_double_negated", "run")
+_SIGNED16 = Entry("leaky_relu", "negative_alpha int16", "tflite:gemmlowp_double", "run")
 _OWN_INT16 = _each(_CURVES, "int16", "gemmlowp:fixed_point16", "run")
 _REFERENCE = (
+    _NEGATED,
     *_tflite(_DOUBLE, "tflite:gemmlowp_double", "run"),
     *_each(_CURVES, "int16", _SIGMOIDS, "run"),
     *_each(_CURVES, "", _TABLE, "run"),
 )
 _BUILTIN = (
+    _SIGNED16,
+    _NEGATED,
     *_tflite(_DOUBLE, "tflite:gemmlowp_double", "run"),
     *_OWN_INT16,
     *_each(_CURVES, "", _TABLE, "run"),
 )
 _XNNPACK = (
     Entry("leaky_relu", "xnnpack", "xnnpack:q8", "run"),
+    _SIGNED16,
+    _NEGATED,
     *_tflite(_DOUBLE, "tflite:gemmlowp_double", "run"),
     *_OWN_INT16,
     *_each(_CURVES, "", "xnnpack:float_table", "run"),

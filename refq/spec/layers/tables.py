@@ -117,5 +117,8 @@ def leaky_relu(code: int, ends: Ends, alpha: Fraction, rule: str) -> int:
         return _stored(shift_right(total, 8, Rounding.TIES_UP), ends)
     factor = ratio if x >= 0 else f32(f32(ends.scale * alpha) / ends.out_scale)
     fixed = quantize_multiplier(abs(factor))
+    if rule == "gemmlowp_double_negated":
+        size = requantize(x, INTEGER["gemmlowp_double"], fixed, 0, INT32)
+        return _stored((size if factor > 0 else -size) + ends.out_zero_point, ends)
     signed = FixedScale(fixed.multiplier if factor > 0 else -fixed.multiplier, fixed.shift)
     return _stored(requantize(x, INTEGER[rule], signed, 0, INT32) + ends.out_zero_point, ends)
