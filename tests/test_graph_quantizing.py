@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from refq_cases import assert_same
-from table_cases import End, OneOp, agree, every, golden
+from table_cases import End, OneOp, agree, every, golden, under
 
 from refq.formats import IntFormat
 from refq.graphs.sites import INTEGERS
@@ -33,11 +33,49 @@ def test_quantize(dtype: str) -> None:
     assert parted > 0
 
 
-def test_quantize_saturates_infinities_and_large_values() -> None:
-    """Values far outside the format, in whole blocks; the conversion of the remainder would leave int32."""
+def test_quantize_saturates_large_values() -> None:
+    """Values far outside the format whose quotients stay inside int32."""
     x = np.float32([[1e9, -1e9, 3e5, -3e5, 0, -0.0, 1e-30, -1e-30]])
     for dtype in ("int8", "uint8"):
         agree(OneOp("quantize", End("float32"), End(dtype, 0.5, ENDS[dtype][0]), x.shape), x)
+
+
+def beyond_int32(scale: np.float32) -> np.ndarray:
+    """Both signs of quotients of 2**31 and its float32 neighbours, far beyond, infinities; 45 values."""
+    inside, outside = [scale * np.float32(2.0**31)], [scale * np.float32(2.0**31)]
+    for _ in range(6):
+        inside.append(np.nextafter(inside[-1], np.float32(0)))
+        outside.append(np.nextafter(outside[-1], np.float32(np.inf)))
+    far = [scale * np.float32(2.0**32), scale * np.float32(2.0**63), np.finfo(np.float32).max, np.float32(np.inf), 1, 0]
+    found = np.float32([*inside, *outside, *far])
+    return np.resize(np.concatenate([found, -found]), 45)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+def test_quantize_beyond_int32(dtype: str) -> None:
+    """Builtin and reference kernels convert to int32, -2**31 for all beyond it, add the zero point, wrap, then clip.
+
+    Each value stands at whole blocks and behind them; XNNPACK clips first, but leaves int16 to the builtin kernel.
+    """
+    fmt, parted = INTEGERS[dtype], 0
+    zero_points = (0,) if dtype == "int16" else (fmt.qmin, fmt.qmin + 121, fmt.qmin + 131, fmt.qmax)
+    for scale in (1.0, 0.1, 2.0**-5, 1e-30, 3e5):
+        values = beyond_int32(np.float32(scale))
+        for zero_point in zero_points:
+            case = OneOp("quantize", End("float32"), End(dtype, scale, zero_point), (1, 45))
+            for turn in range(0, 45, 5):
+                x = np.roll(values, turn).reshape(1, -1)
+                found = agree(case, x)
+                first = under(case, x, "float32_ties_away/division/after/first")
+                parted += int((found["litert-reference"] != first).sum())
+    assert parted > 0
+
+
+def test_quantize_beyond_int32_per_channel() -> None:
+    """All modes run one kernel, which divides; LiteRT has zero points of 0 there."""
+    x = np.stack([beyond_int32(np.float32(1)), beyond_int32(np.float32(0.1))])
+    found = agree(OneOp("quantize", End("float32"), End("int8", [1.0, 0.1], [0, 0], 0), x.shape), x)
+    assert (found["litert"][x >= 2.0**32] == -128).all()
 
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])

@@ -250,3 +250,9 @@ def test_a_graph_by_hand_is_checked_as_files_are():
     wide = graph([*list(made.tensors.values())[:2], tensor("y", (1, 4), scale=1.0)], made.nodes, ["x"], ["y"])
     with pytest.raises(ValueError, match="dense"):
         prepare(wide, "tflm")
+
+
+def test_floats_beyond_float32_are_infinite():
+    tensors = [tensor("x", (1, 2), scale=3e38, zero=-1), tensor("y", (1, 2), "float32")]
+    made = graph(tensors, [Node("d", "dequantize", ("x",), ("y",))], ["x"], ["y"])
+    assert_same(run(made, np.array([[127, -128]], np.int8), "tflm")["y"], np.array([[np.inf, -np.inf]], np.float32))

@@ -67,6 +67,39 @@ def test_leaky_relu(alpha: float) -> None:
             agree(OneOp("leaky_relu", *ends, x.shape, {"alpha": alpha}), x)
 
 
+@pytest.mark.parametrize("alpha", [-2.0, -0.75, -0.5, -1.5, -0.375, -0.0625, -(2.0**-9), -192.0, -7.3])
+def test_leaky_relu_falling(alpha: float) -> None:
+    """Ties of gemmlowp's first rounding: negative multipliers are applied by size and negated, but by builtin int16."""
+    signed, negated = "tflite:gemmlowp_double", "tflite:gemmlowp_double_negated"
+    parted = 0
+    for dtype in ("int8", "uint8"):
+        x = every(dtype)
+        for zero_point in (0, 127):
+            for scale, out in ((0.0625, 1.0), (1.0, 1.0), (0.5, 0.25)):
+                ends = bytes_of(dtype, scale, zero_point), bytes_of(dtype, out, -5)
+                case = OneOp("leaky_relu", *ends, x.shape, {"alpha": alpha})
+                assert_same(agree(case, x)["litert-builtin"], under(case, x, negated))
+                parted += int((under(case, x, negated) != under(case, x, signed)).sum())
+    x = every("int16")
+    for ratio in (1.0, 2.0, 0.5):
+        case = OneOp("leaky_relu", End("int16", 2.0**-9), End("int16", 2.0**-9 * ratio), x.shape, {"alpha": alpha})
+        found = agree(case, x)
+        parted += int((found["litert-builtin"] != found["litert-reference"]).sum())
+        assert_same(found["litert-builtin"], under(case, x, signed))
+    assert (parted > 0) == (alpha not in (-192.0, -7.3)), parted
+
+
+def test_leaky_relu_falling_at_every_position() -> None:
+    """-3 * -0.5 lies between 1 and 2: one answer in whole vectors and behind them."""
+    for dtype, wanted in (("int8", 1), ("uint8", 129), ("int16", 2)):
+        zero_point = 128 if dtype == "uint8" else 0
+        for size in (1, 3, 4, 7, 8, 9, 15, 16, 17, 33, 65):
+            x = np.full((1, size), zero_point - 3, dtype)
+            end = End(dtype, 1.0, zero_point)
+            found = agree(OneOp("leaky_relu", end, end, x.shape, {"alpha": -0.5}), x)
+            assert_same(found["litert-builtin"], np.full((1, size), wanted, dtype))
+
+
 @pytest.mark.parametrize("op", ["logistic", "tanh"])
 def test_curves_of_16_bits(op: str) -> None:
     """65536 codes under 9 scales; the modes part at the powers of two that the fixed-point kernels take."""

@@ -141,6 +141,19 @@ def compare(case: OneOp, nodes: list[Any], named: dict[str, Any], x: np.ndarray)
     )
 
 
+@pytest.mark.parametrize(("dtype", "zero_point"), [("int8", 7), ("int8", -7), ("uint8", 131), ("int16", -7)])
+def test_quantize_beyond_int32(dtype: str, zero_point: int) -> None:
+    """ONNX Runtime clips first; the evaluator converts to int32 first, and adds the zero point to what it gets."""
+    near = [2.0**31, 2.0**31 - 128, 2.0**31 + 256, 3e9, 1e20, 3.4e38, np.inf]
+    x = np.float32([[*near, *(-v for v in near)]])
+    node = helper.make_node("QuantizeLinear", ["x", "ys", "yz"], ["y"])
+    for scale in (1.0, 0.1):
+        case = OneOp("quantize", End("float32"), End(dtype, scale, zero_point), x.shape)
+        with np.errstate(invalid="ignore", over="ignore"):
+            compare(case, [node], {"ys": np.float32(scale), "yz": np.array(zero_point, dtype)}, x)
+        assert (golden(case, x, "onnxruntime") != golden(case, x, "onnx-reference")).any()
+
+
 def test_dequantize_per_channel() -> None:
     """One scale and zero point a channel, along any axis."""
     x = np.random.default_rng(3).integers(-128, 128, (3, 4, 5)).astype(np.int8)

@@ -65,7 +65,7 @@ def swish(x: Fraction) -> Fraction:
     return x * max(min(x + 3, Fraction(6)), Fraction(0)) / 6
 
 
-LEAKY = {f"tflite:{name}": name for name in ("gemmlowp_double", "double_up", "single_up")}
+LEAKY = {f"tflite:{name}": name for name in ("gemmlowp_double", "gemmlowp_double_negated", "double_up", "single_up")}
 """Rules that the definition knows by the name of the integer rule."""
 SETS = [(0.05, 3, 0.01, -3), (2.0**-4, 127, 1 / 256, -128), (1.0, -128, 0.5, 5)]
 
@@ -74,8 +74,19 @@ SETS = [(0.05, 3, 0.01, -3), (2.0**-4, 127, 1 / 256, -128), (1.0, -128, 0.5, 5)]
 @pytest.mark.parametrize(("scale", "zero_point", "out_scale", "out_zero"), SETS)
 def test_every_rule(op: str, scale: float, zero_point: int, out_scale: float, out_zero: int) -> None:
     """256 codes, all rules of the site; hard_swish needs scale / out_scale <= 128."""
+    check_rules(op, (scale, zero_point, out_scale, out_zero), {"alpha": 0.3} if op == "leaky_relu" else {})
+
+
+@pytest.mark.parametrize("alpha", [-0.125, -0.75, -0.3])
+def test_every_rule_of_a_falling_leaky_relu(alpha: float) -> None:
+    """Negative multipliers, with ties of the first rounding and without."""
+    for places in (*SETS, (1.0, 100, 1.0, 5)):
+        check_rules("leaky_relu", places, {"alpha": alpha})
+
+
+def check_rules(op: str, places: tuple[float, int, float, int], fields: dict[str, float]) -> None:
+    scale, zero_point, out_scale, out_zero = places
     x = every("int8")
-    fields = {"alpha": 0.3} if op == "leaky_relu" else {}
     out_scale = max(out_scale, scale / 100)
     case = OneOp(op, End("int8", scale, zero_point), End("int8", out_scale, out_zero), x.shape, fields)
     real = {
@@ -86,7 +97,7 @@ def test_every_rule(op: str, scale: float, zero_point: int, out_scale: float, ou
 
     def wanted(code: int, rule: str) -> int:
         if op == "leaky_relu":
-            return spec.leaky_relu(code, ends(case), exact(0.3), LEAKY.get(rule, rule))
+            return spec.leaky_relu(code, ends(case), exact(fields["alpha"]), LEAKY.get(rule, rule))
         if rule == "real:ties_even":
             return spec.real(code, ends(case), real[op])
         if rule == "tflite:fixed_point16":

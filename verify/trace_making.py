@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from refq.graphs import Graph, Prepared, Profile, prepare
 from refq.graphs.running import Step
 from verify.failures import UsageError
@@ -47,6 +49,8 @@ def require_room(graph: Graph, samples: int) -> None:
         raise UsageError(f"{samples} samples of {one} bytes of tensors are beyond {MOST_BYTES}; pass at most {most}")
 
 
+# floats beyond float32 are infinite, as they are in a runtime
+@np.errstate(over="ignore", invalid="ignore")
 def one_side(
     question: Question, content: bytes, inputs: Tensors, samples: int, timeout: float, progress: Progress
 ) -> tuple[Side, Walk | None]:

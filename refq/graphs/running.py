@@ -88,8 +88,10 @@ def arrays_of(step: Step, tensors: Mapping[str, NDArray[Any]]) -> Arrays:
 def evaluate(step: Step, tensors: Mapping[str, NDArray[Any]], rule: str | None = None) -> tuple[NDArray[Any], ...]:
     """The outputs of one node from the tensors it reads, under its own rule or another one."""
     try:
-        gathered = step.bound.gather(arrays_of(step, tensors))
-        return step.bound.finish(gathered, step.rule if rule is None else rule)
+        # floats beyond float32 are infinite, as they are in a runtime
+        with np.errstate(over="ignore", invalid="ignore"):
+            gathered = step.bound.gather(arrays_of(step, tensors))
+            return step.bound.finish(gathered, step.rule if rule is None else rule)
     except ValueError as error:
         place = f"{step.op.name} {step.site.node.name}"
         text = str(error)

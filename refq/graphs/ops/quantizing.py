@@ -29,7 +29,7 @@ from refq.layers.quantizing import (
 )
 
 QUANTIZE_BLOCKS = "blocks8:float32_ties_even/reciprocal/after/last+float64_ties_away/division/after/last"
-"""LiteRT's builtin QUANTIZE on x86: eight at a time, and the rest one by one; both convert to int32 before they clip."""
+"""LiteRT's builtin QUANTIZE on x86: eight at a time, the rest one by one; both convert to int32 before they clip."""
 QUANTIZE = (
     "float32_ties_even/division/after",
     "float32_ties_even/division/after/last",
