@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_floats_cases import MEASURED
 from onnx_models import LEVELS, N, Q, bias_of, model, qdq, qlinear, qoperator, quantize, run_onnx
 from refq_cases import assert_same
 
@@ -28,6 +29,8 @@ def numbers(shape: tuple[int, ...], dtype: str, seed: int = 0) -> Any:
 
 def at_every_level(content: bytes, inputs: dict[str, Any]) -> dict[str, int]:
     """Golden against ONNX Runtime at each level; returns for each fusion how many values differ from fusion none."""
+    if MEASURED.args[0]:
+        pytest.skip(MEASURED.kwargs["reason"])
     golden = {f: run(read_onnx(content, fusion=f), inputs, "onnxruntime") for f in dict.fromkeys(FUSION_OF.values())}
     for level in LEVELS:
         for got, expected in zip(golden[FUSION_OF[level]].values(), run_onnx(content, level, inputs), strict=True):

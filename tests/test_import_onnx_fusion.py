@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from graph_floats_cases import MEASURED
 from onnx_models import LEVELS, N, Q, model, qdq, quantize, run_onnx, session
 from onnx_qdq_cases import CASES
 from refq_cases import assert_same
@@ -17,6 +18,8 @@ from refq.graphs.catalogue import OPS
 from refq.graphs.checks import check_graph
 from refq.graphs.running import run
 from refq.importers import ModelRejectedError, read_onnx
+
+pytestmark = MEASURED
 
 PAGE = Path(__file__).parent.parent / "docs" / "import_onnx.md"
 SHORT = {"QuantizeLinear": "Q", "DequantizeLinear": "DQ"}

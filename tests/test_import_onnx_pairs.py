@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_floats_cases import MEASURED
 from onnx_models import LEVELS, N, Q, dequantize, model, quantize, run_onnx
 from refq_cases import assert_same
 from test_import_onnx import FUSION_OF
 
 from refq.graphs.running import run
 from refq.importers import read_onnx
+
+pytestmark = MEASURED
 
 X, H = Q("x", 0.0173, 3, "uint8"), Q("h", 0.11, 5, "uint8")
 RNG = np.random.default_rng(0)

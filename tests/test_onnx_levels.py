@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command import refq
+from graph_floats_cases import MEASURED
 from onnx_models import LEVELS, N, Q, bias_of, dequantize, model, qdq, qlinear, qoperator, quantize
 from onnx_qdq_cases import CASES
 from refq_cases import assert_same
@@ -21,6 +22,8 @@ from refq_cases import assert_same
 from refq.graphs.running import run
 from refq.importers import read_onnx
 from verify.models import FUSIONS, MODEL_BACKENDS, load_model_backend
+
+pytestmark = MEASURED
 
 SAMPLES = 6
 
