@@ -108,16 +108,16 @@ def _unread(prepared: Prepared) -> list[list[str]]:
     return dropped
 
 
-def _run_block(prepared: Prepared, feeds: Tensors, keep: bool) -> Tensors:
-    """All tensors, or the outputs only, of samples that are run together."""
+def _run_block(prepared: Prepared, feeds: Tensors, unread: list[list[str]] | None) -> Tensors:
+    """The outputs of samples that are run together, each other tensor dropped when unread says; all tensors if None."""
     graph = prepared.graph
     tensors = {n: t.data for n, t in graph.tensors.items() if n in graph.outputs and t.data is not None} | feeds
-    for step, done in zip(prepared.steps, _unread(prepared), strict=True):
+    for place, step in enumerate(prepared.steps):
         results = evaluate(step, tensors)
         tensors |= dict(zip(step.site.node.outputs, results, strict=True))
-        for name in [] if keep else done:
+        for name in unread[place] if unread else []:
             tensors.pop(name, None)
-    return tensors if keep else {name: tensors[name] for name in graph.outputs}
+    return tensors if unread is None else {name: tensors[name] for name in graph.outputs}
 
 
 def samples_together(prepared: Prepared) -> int:
@@ -154,7 +154,8 @@ def run(model: Graph | Prepared, inputs: Any, profile: Profile | str | None = No
     """
     prepared = model if isinstance(model, Prepared) else prepare(model, _required(profile))
     feeds, samples = feeds_of(prepared.graph, inputs)
-    found = [_run_block(prepared, block, keep) for block in blocks(prepared, feeds, samples)]
+    unread = None if keep else _unread(prepared)
+    found = [_run_block(prepared, block, unread) for block in blocks(prepared, feeds, samples)]
     if len(found) == 1:
         return found[0]
     return {name: np.concatenate([block[name] for block in found]) for name in found[0]}

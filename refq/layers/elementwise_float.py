@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from refq.formats import Rounding
 from refq.layers.elementwise import Affine, Codes, Ints, Operands
+from refq.layers.ratios import nearest
 
 Floats = NDArray[np.float32]
 
@@ -91,21 +92,9 @@ def exact_sum(a: Codes, b: Codes, operands: Operands, rounding: Rounding, before
     total = (a.astype(kind) - operands.first.zero_point) * weights[0]
     total = total + (b.astype(kind) - operands.second.zero_point) * (operands.sign * weights[1])
     shift = operands.output.zero_point if before else 0
-    rounded = _nearest(total + shift * common, common, rounding)
+    rounded = np.clip(nearest(total + shift * common, common, rounding), -(1 << 40), 1 << 40)
     return np.asarray(rounded, np.int64) + (operands.output.zero_point - shift)
 
 
 def _inputs(operands: Operands) -> tuple[Affine, Affine]:
     return operands.first, operands.second
-
-
-def _nearest(numerator: Any, denominator: int, rounding: Rounding) -> Any:
-    """round(numerator / denominator), to the nearest; the results are clipped to +-2**40."""
-    below = numerator // denominator
-    rest = 2 * (numerator - below * denominator)
-    up = {
-        Rounding.TIES_EVEN: (rest == denominator) & (below % 2 == 1),
-        Rounding.TIES_AWAY: (rest == denominator) & (numerator > 0),
-        Rounding.TIES_UP: rest == denominator,
-    }[rounding]
-    return np.clip(below + ((rest > denominator) | up), -(1 << 40), 1 << 40)

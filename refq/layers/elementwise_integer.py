@@ -9,7 +9,7 @@ import numpy as np
 from refq.fixedpoint import derive
 from refq.formats import Rounding
 from refq.layers.elementwise import Codes, Ints, Operands
-from refq.layers.elementwise_shifts import divide, rescale
+from refq.layers.shifts import divide, rescale
 from refq.rules import Derivation
 
 RATIOS = {20: (Fraction(1, 1 << 10), Fraction(1 << 8)), 21: (Fraction(1, 1 << 14), Fraction(1 << 8))}

@@ -10,7 +10,7 @@ import numpy as np
 from refq.fixedpoint import derive
 from refq.formats import Rounding
 from refq.layers.elementwise import Codes, Ints, Operands
-from refq.layers.elementwise_shifts import divide, high_multiply, rescale, wrap
+from refq.layers.shifts import divide, high_multiply, rescale, wrap
 from refq.rules import FixedScale
 
 

@@ -13,9 +13,6 @@ from refq.layers.floats_exact import exact_means, finite
 from refq.layers.floats_reduce import reduced_sums
 from refq.layers.floats_sums import narrow_floats
 
-AVERAGE_RULES = ("float32_sequential", "mlas_rows_first", "mlas_lanes4", "float32_reciprocal", "float64", "exact")
-"""The orders of averages; "mlas_rows_first" is for windows, "mlas_lanes4" for whole images."""
-
 
 def mean_rows(values: NDArray[Any], counts: NDArray[np.int64], rule: str) -> NDArray[Any]:
     """Sum of each row of float32 (rows, depth) over its count, (rows,); 0 where the count is 0.

@@ -14,24 +14,13 @@ from refq.fixedpoint import derive
 from refq.formats import Rounding
 from refq.layers.elementwise import Affine
 from refq.layers.elementwise_float import converted
-from refq.layers.elementwise_shifts import rescale
+from refq.layers.ratios import nearest
+from refq.layers.shifts import rescale
 from refq.rules import Derivation, FixedScale
 
 Ints = NDArray[np.int64]
 Mean = Callable[[Ints, Ints, Affine, Affine], Ints]
 """(sums of raw codes, counts of one broadcastable shape, input, output) -> codes, not clamped."""
-
-
-def nearest(numerator: Any, denominator: Any, rounding: Rounding) -> Any:
-    """round(numerator / denominator) of integers, denominator > 0, to the nearest or toward zero."""
-    below = numerator // denominator
-    rest = 2 * (numerator - below * denominator)
-    up = {
-        Rounding.TIES_EVEN: (rest == denominator) & (below % 2 == 1),
-        Rounding.TIES_AWAY: (rest == denominator) & (numerator > 0),
-        Rounding.TIES_UP: rest == denominator,
-    }[rounding]
-    return below + ((rest > denominator) | up)
 
 
 def raw(sums: Ints, counts: Ints, source: Affine, output: Affine, rounding: Rounding) -> Ints:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from refq.fixedpoint import effective_scale
 from refq.formats import IntFormat, Rounding
 from refq.labels import parse_semantics
 from refq.layers.plan_arrays import plan_codes
+from refq.layers.ratios import nearest
 from refq.parameters import prepare
 from refq.rules import Scaling
 
@@ -90,17 +90,8 @@ def _bound(real: int, scale: np.float32, zero_point: int, fmt: IntFormat, roundi
     if rounding == Rounding.TIES_EVEN:
         code = int(np.rint(quotient + np.float32(zero_point)))
     else:
-        code = zero_point + _nearest(Fraction(float(quotient)), rounding)
+        code = zero_point + nearest(*float(quotient).as_integer_ratio(), rounding)
     return min(max(code, fmt.qmin), fmt.qmax)
-
-
-def _nearest(value: Fraction, rounding: Rounding) -> int:
-    below = floor(value)
-    rest = value - below
-    if rest != Fraction(1, 2):
-        return below + (rest > Fraction(1, 2))
-    up = {Rounding.TIES_AWAY: value > 0, Rounding.TIES_EVEN: below % 2 == 1, Rounding.TIES_UP: True}
-    return below + up[rounding]
 
 
 def bind_rescaling(

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refq.fixedpoint import derive
-from refq.formats import IntFormat
+from refq.formats import IntFormat, Rounding
 from refq.layers.lookup import Grids
+from refq.layers.shifts import divide
 from refq.requantize import requantize
 
 Raw = NDArray[np.int64]
@@ -38,10 +39,7 @@ def divide_by_power(x: Any, exponent: Any) -> Raw:
     >>> divide_by_power(np.array([-3, -1, 1, 3]), 1)
     array([-2, -1,  1,  2])
     """
-    x, exponent = np.asarray(x, np.int64), np.asarray(exponent, np.int64)
-    half = np.where(exponent > 0, np.int64(1) << np.maximum(exponent - 1, 0), 0)
-    result: Raw = np.where(exponent > 0, (x + half - (x < 0)) >> exponent, x)
-    return result
+    return divide(x, exponent, Rounding.TIES_AWAY)
 
 
 def shift_left(x: Raw, exponent: int, bits: int) -> Raw:

@@ -13,7 +13,9 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from refq.formats import Rounding
 from refq.layers.lookup import Grids
+from refq.layers.ratios import nearest
 from refq.layers.sigmoid_libm import exp_glibc
 
 Codes = NDArray[np.int64]
@@ -94,19 +96,12 @@ FLOAT_TABLES: dict[str, Callable[[Codes, Grids, Function32], Codes]] = {
 """Rules of tables of float32 functions, by name."""
 
 
-def _to_nearest(value: Fraction, even: bool) -> int:
-    below = math.floor(value)
-    rest = value - below
-    if rest == Fraction(1, 2):
-        return below + (below % 2 if even else value > 0)
-    return below + (rest > Fraction(1, 2))
-
-
 def exact_table(codes: Codes, grids: Grids, function: Callable[[Fraction], Fraction], even: bool = True) -> Codes:
     """One rounding of the real value, ties even or away, for a function that takes rationals to rationals."""
     scale, out = Fraction(float(grids.scale)), Fraction(float(grids.out_scale))
-    values = [_to_nearest(function(scale * (c - grids.zero_point)) / out, even) for c in codes.tolist()]
-    fmt = grids.out_fmt
+    ratios = [function(scale * (c - grids.zero_point)) / out for c in codes.tolist()]
+    rounding, fmt = Rounding.TIES_EVEN if even else Rounding.TIES_AWAY, grids.out_fmt
+    values = [nearest(r.numerator, r.denominator, rounding) for r in ratios]
     return np.array([min(max(v + grids.out_zero_point, fmt.qmin), fmt.qmax) for v in values], np.int64)
 
 

@@ -1,4 +1,4 @@
-"""Rescaling of small arrays by multiplier and shift in plain NumPy: nothing to compile for a table of pairs."""
+"""Shifts and rescaling of small arrays in plain NumPy: nothing to compile for a table."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from refq.rules import FixedScale
 Ints = NDArray[np.int64]
 
 
-def divide(x: Ints, shift: int, rounding: Rounding) -> Ints:
-    """round(x / 2**shift) of int64, |x| < 2**62 and 0 <= shift <= 62; ties away, ties up or floor.
+def divide(x: Any, shift: Any, rounding: Rounding) -> Ints:
+    """round(x / 2**shift) of int64, |x| < 2**62; ties away, ties up or floor.
+
+    shift: 0..62, one, or one an element.
 
     >>> [divide(np.array([-3, -1, 1, 3]), 1, r).tolist() for r in (Rounding.TIES_AWAY, Rounding.TIES_UP)]
     [[-2, -1, 1, 2], [-1, 0, 1, 2]]
     """
-    if shift == 0:
-        return x
-    half = 0 if rounding == Rounding.FLOOR else 1 << (shift - 1)
-    below_zero = x < 0 if rounding == Rounding.TIES_AWAY else 0
+    x, shift = np.asarray(x, np.int64), np.asarray(shift, np.int64)
+    half = 0 if rounding == Rounding.FLOOR else (np.int64(1) << shift) >> 1
+    # nothing is rounded where the shift is 0
+    below_zero = (x < 0) & (shift > 0) if rounding == Rounding.TIES_AWAY else 0
     return np.asarray((x + half - below_zero) >> shift, np.int64)
 
 
